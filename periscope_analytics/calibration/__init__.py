@@ -1,0 +1,5 @@
+"""Fits of models to quotes: ``fit_x(...) -> Calibration[XParams]``.
+
+What belongs here: objectives, optimisers' drivers and the result type. What does not: model evaluation (it lives in the
+twin module of the same name one level up) and kernels.
+"""

@@ -1,0 +1,1 @@
+"""Dagster definitions and nothing else: no SQL, no formulas, no vendor formats."""

@@ -1,0 +1,158 @@
+"""What the rest of the house may ask of a store, without knowing which one it is.
+
+What belongs here: the ledger's vocabulary (drafts, receipts, ledger entries) and the Protocols of reading and
+publishing. What does not: SQL (``postgres``), files (``lake``), formulas.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+import pandas as pd
+
+Quality = Mapping[str, float | int | str | bool | None]
+
+PUBLISHED, REJECTED, NO_SESSION, WITHDRAWN = "published", "rejected", "no_session", "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """Content that asks to be published for one dataset, symbol and snapshot.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of the asset that made it, e.g. ``forward_curve``.
+    symbol : str
+    as_of : datetime
+        Market time of the snapshot, UTC.
+    version : str
+        Content version; equal to the head's version means: nothing to do.
+    method_version : str
+        Version of the code and settings that made it.
+    inputs : mapping of str to str
+        Version of each input, by name.
+    status : {'published', 'rejected', 'no_session', 'withdrawn'}
+    source : str
+        Where the market data came from, e.g. ``files:cboe_quote_table`` or ``simulated``.
+    run_id : str
+    frames : mapping of str to DataFrame
+        Rows by table name, without `publication_id` and `as_of`; all tables of one dataset go in one transaction.
+    quality : mapping
+        Counts and figures a reader needs to judge the content.
+    """
+
+    dataset: str
+    symbol: str
+    as_of: datetime
+    version: str
+    method_version: str
+    inputs: Mapping[str, str]
+    status: str
+    source: str
+    run_id: str
+    frames: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    quality: Quality = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a draft: ``published``, ``unchanged`` (same version is served already) or ``stale`` (a later reader of newer inputs was first)."""
+
+    dataset: str
+    symbol: str
+    as_of: datetime
+    outcome: str
+    publication_id: int
+    known_at: datetime
+    version: str
+    n_rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One publication: a change of content of a dataset for one symbol and snapshot."""
+
+    publication_id: int
+    dataset: str
+    symbol: str
+    as_of: datetime
+    known_at: datetime
+    version: str
+    method_version: str
+    inputs: Mapping[str, str]
+    status: str
+    supersedes: int | None
+    fence: int
+    source: str
+    run_id: str
+    quality: Quality
+    purged_at: datetime | None
+
+
+class Reader(Protocol):
+    """As-served reads. `known_at` defaults to the watermark; every answer is what was known then."""
+
+    def watermark(self) -> datetime:
+        """Return the latest `known_at` that is visible and final."""
+
+    def head(
+        self,
+        dataset: str,
+        symbol: str,
+        *,
+        as_of: datetime | None = None,
+        at_or_before: datetime | None = None,
+        known_at: datetime | None = None,
+        statuses: Sequence[str] = (PUBLISHED,),
+    ) -> LedgerEntry | None:
+        """Return the entry served for a dataset and symbol: of the snapshot `as_of` exactly, or the latest one at or before `at_or_before`, or the latest of all."""
+
+    def heads(
+        self,
+        dataset: str | None = None,
+        symbol: str | None = None,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        known_at: datetime | None = None,
+        statuses: Sequence[str] | None = (PUBLISHED,),
+    ) -> list[LedgerEntry]:
+        """Return one head per dataset, symbol and snapshot with ``start <= as_of < end``, ordered by dataset, symbol, as_of."""
+
+    def rows(self, entry: LedgerEntry, table: str) -> pd.DataFrame:
+        """Return the rows of one publication in the table's column order, keyed columns first, UTC times.
+
+        Raises
+        ------
+        PurgedError
+            If retention has dropped the rows; their raw objects are still in the lake.
+        """
+
+    def follow(self, after: datetime, *, limit: int = 1000) -> list[LedgerEntry]:
+        """Return publications with ``after < known_at <= watermark`` in the order in which they became known."""
+
+
+class Publisher(Protocol):
+    """Writes. Take a fence before reading inputs, then publish."""
+
+    def fence(self) -> int:
+        """Return a number greater than every fence taken before."""
+
+    def publish(self, drafts: Sequence[Draft], fence: int) -> list[Receipt]:
+        """Publish drafts in one transaction and return one receipt each, in order."""
+
+
+class Store(Reader, Publisher, Protocol):
+    """A store that reads and publishes."""
+
+
+class PurgedError(LookupError):
+    """The rows were dropped by retention; the ledger entry and the raw object remain."""
+
+
+class StoreUnavailableError(RuntimeError):
+    """The store could not be reached; the message names the address (never the password) and the remedy."""
