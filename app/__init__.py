@@ -1,1 +1,1 @@
-
+"""Everything that a person or a program looks at. Nothing is imported here."""
