@@ -1,0 +1,75 @@
+"""Implied vol of European options: price in, vol and status out.
+
+What belongs here: the inversion of Black-76, per element. What does not: American implied vols (``american``), fits.
+
+References
+----------
+P. Jaeckel (2015), "Let's be rational", Wilmott 75 (the normalised function, and objectives per region);
+D. Stefanica, R. Radoicic (2017), "An explicit implied volatility formula", IJTAF 20(7) (the guess).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from periscope_analytics.arguments import columns
+from periscope_analytics.kernels.black import implied_many
+
+
+class ImpliedVol(NamedTuple):
+    """Vols and why they are absent.
+
+    Attributes
+    ----------
+    sigma : ndarray of float
+        Decimal; NaN exactly where `status` is not OK.
+    status : ndarray of int8
+        Codes of :class:`~periscope_analytics.errors.Status`, of the same shape.
+    """
+
+    sigma: NDArray[np.float64]
+    status: NDArray[np.int8]
+
+
+def implied_vol(
+    price: ArrayLike,
+    forward: ArrayLike,
+    strike: ArrayLike,
+    tau: ArrayLike,
+    is_call: ArrayLike,
+    discount: ArrayLike = 1.0,
+) -> ImpliedVol:
+    """Return the Black-76 vol of each price, to machine precision of the price's conditioning.
+
+    Parameters
+    ----------
+    price : array_like
+        Discounted price, in the units of the forward.
+    forward, strike : array_like
+    tau : array_like
+        Years to expiry.
+    is_call : array_like of bool
+    discount : array_like
+        Discount factor to expiry.
+
+    Returns
+    -------
+    ImpliedVol
+        Status per element: OK; INVALID_VALUE (NaN, infinite, or a forward, strike or discount that is not positive);
+        EXPIRED (tau = 0); BELOW_INTRINSIC; AT_EXERCISE (the price equals the intrinsic value, zero included: no time
+        value); ABOVE_MAXIMUM (at or above the discounted forward for a call, strike for a put); NOT_CONVERGED.
+
+    Raises
+    ------
+    ValueError
+        If tau is negative, `is_call` is not boolean, or shapes do not broadcast.
+    """
+    shape, call, (p, f, k, t, d) = columns(
+        is_call, price=price, forward=forward, strike=strike, tau=tau, discount=discount
+    )
+    sigma, status = np.empty(p.size), np.empty(p.size, dtype=np.int8)
+    implied_many(p, f, k, t, call, d, sigma, status)
+    return ImpliedVol(sigma.reshape(shape), status.reshape(shape))
