@@ -32,9 +32,12 @@ QUOTE_COLUMNS: Mapping[str, str] = {
     "underlying_price": "float64",
     "raw_line": "int64",
 }
-"""Columns of parsed rows and their pandas types. Absent numbers are NaN, as the vendor left them; sentinels are kept for the
-rules to judge. `expiry` holds ``datetime.date``; `underlying_price` is the vendor's spot, or its forward for each expiry of
-coin-quoted chains; `raw_line` counts lines of the raw file from 1 (records from 1 for Parquet); `vendor_iv` is a decimal."""
+"""Columns of parsed rows and their pandas types.
+
+Absent numbers are NaN, as the vendor left them; sentinels are kept for the rules to judge. `expiry` holds
+``datetime.date``; `underlying_price` is the vendor's spot, or its forward by expiry for coin-quoted chains;
+`raw_line` counts lines of the raw file from 1 (records from 1 for Parquet); `vendor_iv` is a decimal.
+"""
 
 
 class SourceError(ValueError):
@@ -96,7 +99,7 @@ class Layout(Protocol):
         """Tell whether the first (decompressed) 64 KiB look like this layout."""
 
     def parse(self, payload: RawPayload) -> list[ParsedChain]:
-        """Read every chain in the payload.
+        """Read every chain in the payload, whose content is already decompressed.
 
         Raises
         ------
@@ -111,7 +114,7 @@ class Source(Protocol):
     name: str
 
     def fetch(self, symbol: str, session: date) -> Sequence[RawPayload]:
-        """Return the raw payloads of a symbol for a session date (New York), empty if the source has none for it.
+        """Return the raw payloads of a symbol for a New York session date, empty if there is none for it.
 
         Raises
         ------

@@ -1,0 +1,16 @@
+"""One module per vendor layout, and the list of all.
+
+What belongs here: :data:`LAYOUTS`. What does not: how files are opened (``sources.files``).
+"""
+
+from __future__ import annotations
+
+from periscope_assets.sources.base import Layout
+from periscope_assets.sources.layouts.cboe_quote_table import CboeQuoteTable
+from periscope_assets.sources.layouts.deribit_books import DeribitBooks
+from periscope_assets.sources.layouts.occ_ladder import OccLadder
+from periscope_assets.sources.layouts.simulated_chain import SimulatedChain
+from periscope_assets.sources.layouts.yahoo_chain import YahooChain
+
+LAYOUTS: tuple[Layout, ...] = (CboeQuoteTable(), OccLadder(), YahooChain(), DeribitBooks(), SimulatedChain())
+"""Every layout, in the order in which they are tried; their signatures do not overlap."""

@@ -1,0 +1,227 @@
+"""Strict reading of text tables: every cell is what its column promises, or the error says where it is not.
+
+What belongs here: splitting delimited text into columns, converting whole columns, and locating the first
+cell that can't be converted. What does not: the columns of any particular vendor.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from periscope_assets.sources.base import SourceError
+
+T = TypeVar("T")
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+
+
+def cut(text: str) -> str:
+    """Return `text` quoted, on one line and at most 40 characters long, for a message."""
+    return ascii(text if len(text) <= 40 else text[:37] + "...")
+
+
+def decode(content: bytes, name: str) -> str:
+    """Return UTF-8 `content` as text, without a byte-order mark.
+
+    Raises
+    ------
+    SourceError
+        If it is not UTF-8, naming the line.
+    """
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        found = content[error.start : error.start + 8]
+        raise SourceError(f"{name}: line {line}: {found!r} is not UTF-8; save the file as UTF-8") from None
+
+
+def split_lines(text: str) -> list[str]:
+    """Return the lines of `text` without their endings and without blank lines at the end."""
+    lines = text.rstrip("\r\n").split("\n")
+    return [line.removesuffix("\r") for line in lines] if "\r" in text else lines
+
+
+def split_cells(line: str) -> list[str] | None:
+    """Return the cells of one line, or None if its quotes do not match."""
+    if '"' not in line:
+        return line.split(",")
+    try:
+        return next(csv.reader([line], strict=True))
+    except (csv.Error, StopIteration):
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Columns of one file, with enough knowledge of their origin to say where a cell stood.
+
+    Attributes
+    ----------
+    name : str
+        File name, for messages.
+    columns : mapping of str to pyarrow array
+    first : int
+        Number of the first row.
+    unit : {'line', 'record'}
+        What rows are counted in.
+    """
+
+    name: str
+    columns: Mapping[str, Any]
+    first: int
+    unit: str = "line"
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    @property
+    def raw_line(self) -> NDArray[np.int64]:
+        """Line or record number of each row."""
+        return np.arange(self.first, self.first + len(self), dtype=np.int64)
+
+    def error(self, row: int, column: str, problem: str) -> SourceError:
+        """Return the error for one cell; `problem` says what is wrong with it and what to do."""
+        return SourceError(f"{self.name}: {self.unit} {self.first + row}, column {column}: {problem}")
+
+    def text(self, column: str) -> list[str]:
+        """Return a column as text, absent cells as empty text."""
+        cells = self.columns[column]
+        if not (pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)):
+            raise self.error(0, column, f"holds {cells.type}, expected text; export the column as text")
+        return list(pc.fill_null(cells, "").to_pylist())
+
+    def numbers(self, column: str, *, blank: bool = True) -> NDArray[np.float64]:
+        """Return a column as float64, blank cells as NaN.
+
+        Raises
+        ------
+        SourceError
+            If a cell is no finite number, or blank where `blank` is False.
+        """
+        cells = self.columns[column]
+        if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
+            cells = pc.if_else(pc.equal(cells, ""), None, cells)
+        try:
+            values = np.asarray(cells.cast(pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise self._not_a_number(column, cells) from None
+        absent = (
+            np.asarray(cells.is_null().to_numpy(zero_copy_only=False))
+            if self.unit == "line"
+            else np.isnan(values)
+        )
+        if np.any(~np.isfinite(values) & ~absent):
+            raise self._not_a_number(column, cells)
+        if not blank and np.any(absent):
+            raise self.error(int(np.argmax(absent)), column, "is blank, expected a number; supply it")
+        return values
+
+    def _not_a_number(self, column: str, cells: Any) -> SourceError:
+        for row, cell in enumerate(cells.to_pylist()):
+            plain = cell is None or _NUMBER.fullmatch(str(cell))
+            if not plain or (cell is not None and not np.isfinite(float(cell))):
+                return self.error(
+                    row,
+                    column,
+                    f"{cut(str(cell))} is not a finite number; correct the cell or leave it blank",
+                )
+        return SourceError(
+            f"{self.name}: column {column}: holds {cells.type}, expected numbers; export it as numbers"
+        )
+
+    def convert(self, column: str, parse: Callable[[str], T], expected: str) -> list[T]:
+        """Return a column converted by `parse`, which sees each distinct text once and raises ValueError.
+
+        Raises
+        ------
+        SourceError
+            At the first cell that `parse` refuses; the message says that it is no `expected`.
+        """
+        cells = self.text(column)
+        known: dict[str, T] = {}
+        for row, cell in enumerate(cells):
+            if cell not in known:
+                try:
+                    known[cell] = parse(cell)
+                except ValueError:
+                    raise self.error(
+                        row, column, f"{cut(cell)} is not {expected}; correct the cell"
+                    ) from None
+        return [known[cell] for cell in cells]
+
+
+def read_table(name: str, lines: Sequence[str], header: Sequence[str], first: int) -> Table:
+    """Read delimited lines under a header into text columns.
+
+    Parameters
+    ----------
+    name : str
+        File name, for messages.
+    lines : sequence of str
+        Lines after the header.
+    header : sequence of str
+        Distinct column names.
+    first : int
+        Line number of ``lines[0]`` in the file, from 1.
+
+    Raises
+    ------
+    SourceError
+        If there is no line, or one has another number of cells than the header.
+    """
+    if not lines:
+        raise SourceError(f"{name}: line {first - 1}: a header but no rows; download the file again")
+    rows = [split_cells(line) for line in lines]
+    for number, row in enumerate(rows, start=first):
+        if row is None or len(row) != len(header):
+            found = "unmatched quotes" if row is None else f"{len(row)} cells"
+            problem = f"{found}, expected {len(header)} cells, in {cut(lines[number - first])}"
+            raise SourceError(f"{name}: line {number}: {problem}; the line is damaged or the file truncated")
+    cells = zip(*(row for row in rows if row is not None), strict=True)
+    return Table(
+        name, {key: pa.array(column, pa.string()) for key, column in zip(header, cells, strict=True)}, first
+    )
+
+
+def check_columns(name: str, line: int, found: Sequence[str], wanted: Sequence[str]) -> None:
+    """Raise SourceError if a wanted column is absent from the header, or one is there twice."""
+    missing = [column for column in wanted if column not in found]
+    if missing:
+        raise SourceError(
+            f"{name}: line {line}: column {missing[0]} is missing (the header has {len(found)} columns); "
+            "supply the file as the vendor wrote it"
+        )
+    twice = [column for column in wanted if found.count(column) > 1]
+    if twice:
+        raise SourceError(f"{name}: line {line}: column {twice[0]} is there twice; keep one of them")
+
+
+def read_csv(name: str, content: bytes, wanted: Sequence[str]) -> Table:
+    """Read a text table whose header is its first line and has at least the columns `wanted`.
+
+    Raises
+    ------
+    SourceError
+        If the text, the header or the shape of a line is not as expected.
+    """
+    lines = split_lines(decode(content, name))
+    header = split_cells(lines[0]) or []
+    check_columns(name, 1, header, wanted)
+    distinct = [column if header.index(column) == i else f"{column}#{i}" for i, column in enumerate(header)]
+    return read_table(name, lines[1:], distinct, first=2)
+
+
+def has_columns(head: bytes, signature: set[str]) -> bool:
+    """Tell whether the first line of `head` names at least three columns of a layout's signature."""
+    first = head.split(b"\n", 1)[0].decode("utf-8-sig", "replace").rstrip("\r")
+    return len(signature & set(split_cells(first) or ())) >= 3
