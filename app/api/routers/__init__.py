@@ -1,1 +1,1 @@
-
+"""Routes, one module per subject: HTTP in, one query, HTTP out."""

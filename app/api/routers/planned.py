@@ -1,0 +1,37 @@
+"""Endpoints that are named and not built yet: 404 with the problem type ``not-built``.
+
+What belongs here: their paths, so that a caller can tell "not yet" from "no such thing". Remove one when it
+is built.
+"""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from app.api.errors import NotBuiltError
+
+PLANNED = (
+    ("GET", "/v1/forwards/{symbol}"),
+    ("GET", "/v1/skew/{symbol}"),
+    ("GET", "/v1/heston/{symbol}"),
+    ("GET", "/v1/signals/{symbol}"),
+    ("GET", "/v1/mispricing/{symbol}"),
+    ("POST", "/v1/price"),
+    ("POST", "/v1/implied-vol"),
+    ("GET", "/v1/stream"),
+    ("GET", "/mcp"),
+    ("POST", "/mcp"),
+    ("GET", "/metrics"),
+)
+
+router = APIRouter(include_in_schema=False)
+
+
+def _refuse() -> None:
+    raise NotBuiltError(
+        "This endpoint is planned and not built yet; GET /openapi.json lists the ones that are."
+    )
+
+
+for _method, _path in PLANNED:
+    router.add_api_route(_path, _refuse, methods=[_method])

@@ -1,0 +1,140 @@
+"""What every reader gets back, and its one JSON form.
+
+What belongs here: :class:`Answer`, units, conversion to JSON-ready values. What does not: reading, HTTP,
+formatting for people.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+
+from app.queries.times import rfc3339
+from periscope_assets.store.repository import Quality
+
+UNITS: Mapping[str, str] = MappingProxyType(
+    {
+        "time": "RFC 3339, UTC",
+        "vol": "decimal per square-root year: 0.20 is 20 %",
+        "strike": "USD",
+        "forward": "USD",
+        "price": "quote_unit of the row: usd, or coin for inverse options",
+        "tau_years": "years, ACT/365F to the minute",
+        "tenor_days": "calendar days",
+        "log_moneyness": "k = ln(strike / forward)",
+        "total_variance": "w = vol^2 * tau_years",
+        "delta": "forward delta, undiscounted",
+        "vega": "USD per 1.00 vol",
+        "theta": "USD per calendar day",
+        "rho": "USD per 1.00 rate",
+        "*_bps": "vol basis points: 1 is 0.0001 of vol",
+        "*_usd": "USD per unit of the underlying",
+        "*_stderr": "one-sigma error in the unit of its column",
+    }
+)
+"""Units of the quantities in any answer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """Published content as it was known at one time.
+
+    Attributes
+    ----------
+    dataset : str
+    symbol : str or None
+        None where the answer spans symbols.
+    as_of : datetime or None
+        Market time of the snapshot, UTC.
+    known_at : datetime
+        Earlier of the time asked for and the store's watermark; asking again with it gives the same rows for
+        ever.
+    published_at : datetime or None
+        When this version became visible.
+    version : str
+        Content version of the dataset.
+    status : {'published', 'stale', 'superseded', 'rejected'}
+    source, run_id : str
+    quality : mapping
+        Figures by which the content was judged.
+    frames : mapping of str to DataFrame
+        Rows by table.
+    parts : mapping of str to str
+        Version of every dataset that went into the answer.
+    warnings : tuple of str
+        One sentence each.
+    """
+
+    dataset: str
+    symbol: str | None
+    as_of: datetime | None
+    known_at: datetime
+    published_at: datetime | None
+    version: str
+    status: str
+    source: str
+    run_id: str
+    quality: Quality
+    frames: Mapping[str, pd.DataFrame]
+    parts: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def to_jsonable(answer: Answer) -> dict[str, object]:
+    """Return the body that the API sends and ``--json`` prints: plain values, no NaN, RFC 3339 times."""
+    return {
+        "dataset": answer.dataset,
+        "symbol": answer.symbol,
+        "as_of": plain(answer.as_of),
+        "known_at": plain(answer.known_at),
+        "published_at": plain(answer.published_at),
+        "version": answer.version,
+        "status": answer.status,
+        "source": answer.source,
+        "run_id": answer.run_id,
+        "quality": plain(answer.quality),
+        "parts": dict(answer.parts),
+        "warnings": list(answer.warnings),
+        "units": dict(UNITS),
+        "data": {table: records(frame) for table, frame in answer.frames.items()},
+    }
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, object]]:
+    """Return rows as dictionaries of plain values; absent numbers are None."""
+    names = [str(name) for name in frame.columns]
+    columns = [_plain_column(frame.iloc[:, position]) for position in range(len(names))]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _plain_column(column: pd.Series) -> list[object]:
+    if column.dtype == np.float64:
+        return [value if math.isfinite(value) else None for value in column.tolist()]
+    if column.dtype in (np.int64, np.bool_):
+        return list(column.tolist())
+    return [plain(value) for value in column.tolist()]
+
+
+def plain(value: object) -> object:
+    """Return one value as JSON knows it: NaN, infinities and NaT become None."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or value is pd.NaT or value is pd.NA:
+        return None
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [plain(item) for item in value]
+    return value

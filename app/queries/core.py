@@ -1,0 +1,209 @@
+"""The questions that a reader may ask.
+
+What belongs here: :class:`Queries`, which composes answers from the store's published rows. What does not:
+SQL, HTTP, widgets, formulas.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+import pandas as pd
+
+from app.queries import overview
+from app.queries.answer import Answer
+from app.queries.chain import join_quotes, only_expiry, unpack_rejected
+from app.queries.locate import QUOTES, Located, ask, history, known_time, locate
+from app.queries.surface import surface_grid_points
+from app.queries.times import TimeLike
+from periscope_assets.store.repository import LedgerEntry, Reader
+from periscope_assets.store.tables import DATASETS
+
+SURFACE_POINTS = 21
+
+
+class Queries:
+    """Reads over a store. Every method may raise ``StoreUnavailableError``.
+
+    Parameters
+    ----------
+    store : Reader
+    """
+
+    def __init__(self, store: Reader) -> None:
+        self._store = store
+
+    def watermark(self) -> datetime:
+        """Return the latest time for which everything known is final."""
+        return self._store.watermark()
+
+    def locate(
+        self,
+        dataset: str,
+        symbol: str,
+        *,
+        as_of: TimeLike = None,
+        known_at: TimeLike = None,
+        version: str | None = None,
+    ) -> Located:
+        """Return which publication answers, without its rows; arguments and errors as in :meth:`read`."""
+        return locate(self._store, ask(self._store, dataset, symbol, as_of, known_at, version))
+
+    def read(
+        self,
+        dataset: str,
+        symbol: str,
+        *,
+        as_of: TimeLike = None,
+        known_at: TimeLike = None,
+        version: str | None = None,
+    ) -> Answer:
+        """Return the published rows of a dataset.
+
+        Parameters
+        ----------
+        dataset : str
+            Asset name, e.g. ``vol_surface``.
+        symbol : str
+        as_of : datetime, date or RFC 3339 str, optional
+            The latest snapshot at or before it; a date means the end of that day in New York. Default: the
+            latest.
+        known_at : datetime, date or RFC 3339 str, optional
+            Answer as it was known then. Default: everything known.
+        version : str, optional
+            Content version that must be answered, or its first characters (at least 8).
+
+        Raises
+        ------
+        InvalidParameterError
+            If an argument is malformed.
+        UnknownSymbolError, NotPublishedError
+            If there is no answer.
+        PurgedError
+            If retention has dropped the rows.
+        """
+        found = self.locate(dataset, symbol, as_of=as_of, known_at=known_at, version=version)
+        return _answer(found, dataset, self._frames(found.entry), {dataset: found.entry.version})
+
+    def chain(
+        self,
+        symbol: str,
+        *,
+        as_of: TimeLike = None,
+        known_at: TimeLike = None,
+        version: str | None = None,
+        expiry: date | None = None,
+    ) -> Answer:
+        """Return ``chain`` (quotes beside implied vols) and ``rejected`` (refused quotes); see :meth:`read`.
+
+        Parameters
+        ----------
+        expiry : date, optional
+            Only this expiration date.
+        """
+        found = self.locate(QUOTES, symbol, as_of=as_of, known_at=known_at, version=version)
+        vols = self._beside(found, "implied_vols")
+        vol_rows = None if vols is None else self._store.rows(vols, "implied_vols")
+        frames = {
+            "chain": only_expiry(
+                join_quotes(self._store.rows(found.entry, "options_snapshots"), vol_rows), expiry
+            ),
+            "rejected": only_expiry(
+                unpack_rejected(self._store.rows(found.entry, "quarantined_quotes"), vol_rows), expiry
+            ),
+        }
+        return _answer(
+            found, "chain", {name: _content(frame) for name, frame in frames.items()}, _parts(found, vols)
+        )
+
+    def surface(
+        self,
+        symbol: str,
+        *,
+        as_of: TimeLike = None,
+        known_at: TimeLike = None,
+        version: str | None = None,
+        coordinate: str = "log_moneyness",
+        points: int = SURFACE_POINTS,
+    ) -> Answer:
+        """Return slices, certificate, forwards and grid; see :meth:`read` and `surface_grid_points`."""
+        found = self.locate("vol_surface", symbol, as_of=as_of, known_at=known_at, version=version)
+        frames = self._frames(found.entry)
+        forwards = self._beside(found, "forward_curve")
+        if forwards is not None:
+            frames["forwards"] = _content(self._store.rows(forwards, "forwards"))
+        frames["surface_grid"] = surface_grid_points(
+            frames["svi_slices"], coordinate=coordinate, points=points
+        )
+        return _answer(found, "vol_surface", frames, _parts(found, forwards))
+
+    def skew(self, symbol: str, *, as_of: TimeLike = None, known_at: TimeLike = None) -> Answer:
+        """Return skew metrics by expiry and constant maturity; see :meth:`read`."""
+        return self.read("skew_metrics", symbol, as_of=as_of, known_at=known_at)
+
+    def heston(self, symbol: str, *, as_of: TimeLike = None, known_at: TimeLike = None) -> Answer:
+        """Return the Heston fit; see :meth:`read`."""
+        return self.read("heston_fit", symbol, as_of=as_of, known_at=known_at)
+
+    def signals(self, symbol: str, *, as_of: TimeLike = None, known_at: TimeLike = None) -> Answer:
+        """Return trade signals, best first; see :meth:`read`."""
+        return self.read("trade_signals", symbol, as_of=as_of, known_at=known_at)
+
+    def underlyings(self, *, known_at: TimeLike = None) -> Answer:
+        """Return one row for each symbol that has quotes: its latest surface and figures."""
+        return overview.underlyings(self._store, known_time(self._store, known_at))
+
+    def status(self, *, known_at: TimeLike = None) -> Answer:
+        """Return one row for each dataset and symbol: what is served, and what came last."""
+        return overview.status(self._store, known_time(self._store, known_at))
+
+    def snapshots(
+        self, symbol: str, dataset: str = "vol_surface", *, known_at: TimeLike = None
+    ) -> list[LedgerEntry]:
+        """Return the published snapshots of a symbol, latest first; empty if there are none."""
+        asked = ask(self._store, dataset, symbol, None, known_at, None)
+        return self._store.heads(dataset, symbol, known_at=asked.known_at)[::-1]
+
+    def revisions(
+        self, symbol: str, dataset: str = "vol_surface", *, as_of: TimeLike = None
+    ) -> list[LedgerEntry]:
+        """Return every publication of one snapshot, latest first; empty if there is none."""
+        asked = ask(self._store, dataset, symbol, as_of, None, None)
+        head = self._store.head(dataset, symbol, at_or_before=asked.as_of)
+        return [] if head is None else [head, *history(self._store, head)]
+
+    def _frames(self, entry: LedgerEntry) -> dict[str, pd.DataFrame]:
+        return {name: _content(self._store.rows(entry, name)) for name in DATASETS[entry.dataset]}
+
+    def _beside(self, found: Located, dataset: str) -> LedgerEntry | None:
+        """Return the publication of another dataset for the same snapshot and time, None if there is none."""
+        entry = found.entry
+        return self._store.head(dataset, entry.symbol, as_of=entry.as_of, known_at=found.beside_at)
+
+
+def _content(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.drop(columns=[name for name in ("publication_id", "as_of") if name in frame.columns])
+
+
+def _parts(found: Located, beside: LedgerEntry | None) -> dict[str, str]:
+    entries = [found.entry] if beside is None else [found.entry, beside]
+    return {entry.dataset: entry.version for entry in entries}
+
+
+def _answer(found: Located, name: str, frames: dict[str, pd.DataFrame], parts: dict[str, str]) -> Answer:
+    entry = found.entry
+    return Answer(
+        dataset=name,
+        symbol=entry.symbol,
+        as_of=entry.as_of,
+        known_at=found.known_at,
+        published_at=entry.known_at,
+        version=entry.version,
+        status=found.status,
+        source=entry.source,
+        run_id=entry.run_id,
+        quality=entry.quality,
+        frames=frames,
+        parts=parts,
+        warnings=found.warnings,
+    )

@@ -1,0 +1,118 @@
+"""The surface as readers see it: parameters evaluated on a grid of points.
+
+What belongs here: choosing the points, calling the analytics. What does not: smile formulas, reading the
+store.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from app.queries.errors import InvalidParameterError
+from periscope_analytics import black
+from periscope_analytics.svi import SVIParams
+
+COORDINATES = ("log_moneyness", "strike", "delta")
+MOST_POINTS = 401
+_FINE = 401
+
+Floats = NDArray[np.float64]
+
+
+def surface_grid_points(
+    slices: pd.DataFrame, *, coordinate: str = "log_moneyness", points: int = 21, wing_delta: float = 0.01
+) -> pd.DataFrame:
+    """Return vols of every fitted expiry at points inside its quoted range.
+
+    Parameters
+    ----------
+    slices : DataFrame
+        Rows of ``svi_slices``; expiries without a fit give no points.
+    coordinate : {'log_moneyness', 'strike', 'delta'}
+        Coordinate in which the points of an expiry are equally spaced.
+    points : int
+        Points for each expiry, 2 to 401.
+    wing_delta : float
+        Points whose call delta is below it or above one minus it are left out.
+
+    Returns
+    -------
+    DataFrame
+        ``len(fitted) * points`` rows: expiry_at, expiry, root, tau_years, log_moneyness, strike, delta (of
+        the call), iv, total_variance. Nothing is extrapolated beyond the quotes.
+
+    Raises
+    ------
+    InvalidParameterError
+        If `coordinate` or `points` is not one of the above.
+    """
+    if coordinate not in COORDINATES:
+        raise InvalidParameterError(
+            "coordinate", f"expected one of {', '.join(COORDINATES)}, got {coordinate[:40]!r}"
+        )
+    if not 2 <= points <= MOST_POINTS:
+        raise InvalidParameterError("points", f"expected 2 to {MOST_POINTS}, got {points}")
+    fitted = slices[slices["status"] == "ok"].sort_values("tau_years")
+    parts = [_slice_points(row, coordinate, points, wing_delta) for _, row in fitted.iterrows()]
+    return pd.concat(parts, ignore_index=True) if parts else _no_points()
+
+
+def slice_params(row: pd.Series) -> SVIParams:
+    """Return the SVI parameters of one row of ``svi_slices``."""
+    return SVIParams(*(float(row[name]) for name in ("a", "b", "rho", "m", "sigma")))
+
+
+def _slice_points(row: pd.Series, coordinate: str, points: int, wing_delta: float) -> pd.DataFrame:
+    params, forward, tau = slice_params(row), float(row["forward"]), float(row["tau_years"])
+    k = np.linspace(float(row["k_min"]), float(row["k_max"]), _FINE)
+    delta = _call_delta(params, k, tau)
+    inside = k[(delta >= wing_delta) & (delta <= 1.0 - wing_delta)]
+    if len(inside) > 1:
+        k = np.linspace(inside[0], inside[-1], _FINE)
+    nodes = _spread(k, _call_delta(params, k, tau), coordinate, points)
+    return pd.DataFrame(
+        {
+            "expiry_at": row["expiry_at"],
+            "expiry": row["expiry"],
+            "root": row["root"],
+            "tau_years": tau,
+            "log_moneyness": nodes,
+            "strike": forward * np.exp(nodes),
+            "delta": _call_delta(params, nodes, tau),
+            "iv": params.iv(nodes, tau),
+            "total_variance": params.total_variance(nodes),
+        }
+    )
+
+
+def _spread(k: Floats, delta: Floats, coordinate: str, points: int) -> Floats:
+    """Return `points` log-moneynesses between the ends of `k`, equally spaced in `coordinate`."""
+    if coordinate == "log_moneyness":
+        return np.linspace(k[0], k[-1], points)
+    if coordinate == "strike":
+        return np.asarray(np.log(np.linspace(np.exp(k[0]), np.exp(k[-1]), points)), dtype=np.float64)
+    falling = np.concatenate(([True], delta[1:] < np.minimum.accumulate(delta)[:-1]))
+    targets = np.linspace(delta[falling][0], delta[falling][-1], points)
+    return np.asarray(np.interp(-targets, -delta[falling], k[falling]), dtype=np.float64)
+
+
+def _call_delta(params: SVIParams, k: Floats, tau: float) -> Floats:
+    greeks = black.greeks(1.0, np.exp(k), tau, params.iv(k, tau), True)
+    return np.asarray(greeks.delta, dtype=np.float64)
+
+
+def _no_points() -> pd.DataFrame:
+    columns = [
+        "expiry_at",
+        "expiry",
+        "root",
+        "tau_years",
+        "log_moneyness",
+        "strike",
+        "delta",
+        "iv",
+        "total_variance",
+    ]
+    return pd.DataFrame({name: [] for name in columns})

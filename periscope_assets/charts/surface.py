@@ -1,0 +1,121 @@
+"""The volatility surface in three dimensions.
+
+What belongs here: the figure. What does not: evaluating the surface.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from periscope_assets.charts.axes import Coordinate, coordinate, tenor_ticks
+from periscope_assets.charts.theme import SURFACE_SCALE, Theme, template, theme
+
+DAYS_PER_YEAR = 365.0
+
+Floats = NDArray[np.float64]
+
+
+def surface_3d(
+    grid: pd.DataFrame, *, x: str = "log_moneyness", look: str = "light", uirevision: str = "surface"
+) -> go.Figure:
+    """Return the surface with a line on it for each expiry.
+
+    Parameters
+    ----------
+    grid : DataFrame
+        expiry_at, expiry, root, tau_years, log_moneyness, strike, delta, iv (decimal): the same number of
+        points for every expiry, in the order of its strikes. Rows of the mesh end where the points do, so
+        nothing is drawn beyond them.
+    x : {'log_moneyness', 'strike', 'delta'}
+    look : {'light', 'dark'}
+    uirevision : str
+        As long as it stays the same, the camera does.
+
+    Raises
+    ------
+    ValueError
+        If `grid` is not rectangular, or `x` or `look` is unknown.
+    """
+    axis, colours = coordinate(x), theme(look)
+    mesh = {name: _mesh(grid, name) for name in {axis.column, "tau_years", "strike", "log_moneyness", "iv"}}
+    days, vols = mesh["tau_years"] * DAYS_PER_YEAR, 100.0 * mesh["iv"]
+    figure = go.Figure(layout={"template": template(colours), "uirevision": uirevision, "height": 560})
+    figure.add_trace(_sheet(mesh[axis.column], days, vols, _notes(grid, mesh), colours))
+    figure.add_trace(_ribs(mesh[axis.column], days, vols, colours))
+    figure.update_layout(scene=_scene(axis, days), scene_uirevision=uirevision)
+    return figure
+
+
+def _mesh(grid: pd.DataFrame, column: str) -> Floats:
+    rows = grid["expiry_at"].nunique()
+    if rows == 0 or len(grid) % rows:
+        raise ValueError("grid: expected the same number of points, at least one, for every expiry")
+    return grid[column].to_numpy(dtype=np.float64).reshape(rows, -1)
+
+
+def _notes(grid: pd.DataFrame, mesh: dict[str, Floats]) -> NDArray[np.object_]:
+    names = [f"{expiry} {root}" for expiry, root in zip(grid["expiry"], grid["root"], strict=True)]
+    text = [
+        f"<b>{name}</b><br>K {strike:,.6g} · k {k:+.3f}<br>IV <b>{100 * iv:.2f} %</b>"
+        for name, strike, k, iv in zip(
+            names, mesh["strike"].flat, mesh["log_moneyness"].flat, mesh["iv"].flat, strict=True
+        )
+    ]
+    return np.array(text, dtype=object).reshape(mesh["iv"].shape)
+
+
+def _sheet(x: Floats, days: Floats, vols: Floats, notes: NDArray[np.object_], colours: Theme) -> go.Surface:
+    return go.Surface(
+        x=x,
+        y=days,
+        z=vols,
+        text=notes,
+        hovertemplate="%{text}<extra></extra>",
+        colorscale=SURFACE_SCALE,
+        opacity=0.97,
+        lighting={"ambient": 0.75, "diffuse": 0.45, "specular": 0.05, "roughness": 0.9},
+        contours={"x": {"highlight": False}, "y": {"highlight": False}, "z": {"highlight": False}},
+        colorbar={
+            "title": {"text": "IV (%)", "side": "top", "font": {"size": 12, "color": colours.muted}},
+            "tickfont": {"size": 11, "color": colours.muted},
+            "thickness": 10,
+            "len": 0.55,
+            "x": 1.0,
+            "outlinewidth": 0,
+        },
+        name="implied vol",
+    )
+
+
+def _ribs(x: Floats, days: Floats, vols: Floats, colours: Theme) -> go.Scatter3d:
+    """Return one line for each expiry, in one trace: gaps keep them apart."""
+    gap = np.full((len(x), 1), np.nan)
+    return go.Scatter3d(
+        x=np.hstack([x, gap]).ravel(),
+        y=np.hstack([days, gap]).ravel(),
+        z=np.hstack([vols, gap]).ravel(),
+        mode="lines",
+        line={"color": colours.line, "width": 2},
+        opacity=0.55,
+        hoverinfo="skip",
+        showlegend=False,
+    )
+
+
+def _scene(axis: Coordinate, days: Floats) -> dict[str, object]:
+    ticks, names = tenor_ticks(float(days.min()), float(days.max()))
+    return {
+        "xaxis": {
+            "title": {"text": axis.title},
+            "tickformat": axis.tickformat,
+            "autorange": "reversed" if axis.reversed else True,
+        },
+        "yaxis": {"title": {"text": "time to expiry"}, "type": "log", "tickvals": ticks, "ticktext": names},
+        "zaxis": {"title": {"text": "implied vol (%)"}, "tickformat": ",.4~r"},
+        "aspectmode": "manual",
+        "aspectratio": {"x": 1.35, "y": 1.25, "z": 0.75},
+        "camera": {"eye": {"x": -1.35, "y": -1.45, "z": 0.75}, "center": {"x": 0, "y": 0, "z": -0.12}},
+    }

@@ -1,0 +1,89 @@
+"""Colours and Plotly templates, light and dark.
+
+What belongs here: looks that all figures share. What does not: any figure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+
+FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'
+
+SURFACE_SCALE = "Cividis"
+"""Sequential, with even lightness for every kind of colour vision (Nunez, Anderton and Renslow 2018)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """Colours of one appearance; calls and puts differ by shape too.
+
+    Attributes
+    ----------
+    name : {'light', 'dark'}
+    text, muted, grid, line, call, put, refused, panel : str
+        CSS colours. Blue and orange are Okabe and Ito's (2008), which stay apart in every colour vision.
+    """
+
+    name: str
+    text: str
+    muted: str
+    grid: str
+    line: str
+    call: str
+    put: str
+    refused: str
+    panel: str
+
+
+LIGHT = Theme("light", "#1b2733", "#5b6b7b", "#e3e8ee", "#14202b", "#0072b2", "#d55e00", "#9aa5b1", "#ffffff")
+DARK = Theme("dark", "#e6edf3", "#9fb0c0", "#2a3644", "#f5f7fa", "#56b4e9", "#e69f00", "#6b7a89", "#151c25")
+
+
+def theme(name: str) -> Theme:
+    """Return the appearance of that name.
+
+    Raises
+    ------
+    ValueError
+        If it is neither 'light' nor 'dark'.
+    """
+    if name not in ("light", "dark"):
+        raise ValueError(f"theme: expected 'light' or 'dark', got {name!r}")
+    return DARK if name == "dark" else LIGHT
+
+
+def template(look: Theme) -> go.layout.Template:
+    """Return the Plotly template of an appearance; backgrounds are left to the page."""
+    axis = {
+        "gridcolor": look.grid,
+        "linecolor": look.grid,
+        "zerolinecolor": look.grid,
+        "tickfont": {"color": look.muted, "size": 12},
+        "title": {"font": {"color": look.text, "size": 13}, "standoff": 10},
+        "automargin": True,
+    }
+    solid = {
+        "gridcolor": look.grid,
+        "showbackground": False,
+        "tickfont": {"color": look.muted, "size": 11},
+        "title": {"font": {"color": look.text, "size": 12}},
+    }
+    layout = go.Layout(
+        font={"family": FONT, "color": look.text, "size": 13},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        hoverlabel={
+            "bgcolor": look.panel,
+            "bordercolor": look.muted,
+            "font": {"color": look.text, "family": FONT, "size": 13},
+            "align": "left",
+        },
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"color": look.muted}},
+        xaxis=axis,
+        yaxis=axis,
+        scene={"xaxis": solid, "yaxis": solid, "zaxis": solid},
+    )
+    return go.layout.Template(layout=layout)
