@@ -1,7 +1,7 @@
 """Checks and broadcasting of arguments, shared by every vectorised function.
 
-What belongs here: turning what a caller passes into equally long float columns, and the ``ValueError`` that names the
-argument at fault. What does not: judging market values; they get a status, not an exception.
+What belongs here: turning what a caller passes into equally long float columns, and the ``ValueError`` that
+names the argument at fault. What does not: judging market values; they get a status, not an exception.
 """
 
 from __future__ import annotations
@@ -69,7 +69,8 @@ def columns(is_call: ArrayLike, **values: ArrayLike) -> tuple[tuple[int, ...], F
     Raises
     ------
     ValueError
-        If shapes do not broadcast, a value is not numeric, or tau is negative; the message names the argument.
+        If shapes do not broadcast, a value is not numeric, or tau is negative; the message names the
+        argument.
     """
     call = flags("is_call", is_call)
     arrays = [floats(name, value) for name, value in values.items()]

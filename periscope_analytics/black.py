@@ -1,15 +1,15 @@
 """Black-76 and Black-Scholes-Merton prices and greeks, vectorised.
 
-What belongs here: European values under lognormal dynamics. What does not: implied vols (``implied_vol``), early
-exercise (``american``), smiles.
+What belongs here: European values under lognormal dynamics. What does not: implied vols (``implied_vol``),
+early exercise (``american``), smiles.
 
-Conventions, stated once for the package. `tau` in years ACT/365F; `vol` and rates as decimals; vega, volga and rho per
-1.00 (not per point); theta per calendar day, the change of value as time passes. Black greeks are derivatives with
-the forward F held, so delta is discount x Phi(d1) and rho is -tau x price; theta holds r = -ln(discount) / tau.
-Black-Scholes-Merton greeks are derivatives with the spot held.
+Conventions, stated once for the package. `tau` in years ACT/365F; `vol` and rates as decimals; vega, volga
+and rho per 1.00 (not per point); theta per calendar day, the change of value as time passes. Black greeks
+are derivatives with the forward F held, so delta is discount x Phi(d1) and rho is -tau x price; theta holds
+r = -ln(discount) / tau. Black-Scholes-Merton greeks are derivatives with the spot held.
 
-An element with a forward, strike or discount that is not finite and positive, a vol that is negative or not finite, or
-a NaN, has the price NaN. At tau = 0 the price is the intrinsic value, whatever the vol.
+An element with a forward, strike or discount that is not finite and positive, a vol that is negative or not
+finite, or a NaN, has the price NaN. At tau = 0 the price is the intrinsic value, whatever the vol.
 
 References
 ----------
@@ -85,8 +85,8 @@ def price(
     Returns
     -------
     ndarray
-        Discounted price, of the broadcast shape; NaN where an input is out of range. Relative accuracy is that of the
-        out-of-the-money value's conditioning, down to the smallest double.
+        Discounted price, of the broadcast shape; NaN where an input is out of range. Relative accuracy is
+        that of the out-of-the-money value's conditioning, down to the smallest double.
 
     Raises
     ------
@@ -111,8 +111,9 @@ def greeks(
 ) -> Greeks:
     """Return the Black-76 price and its derivatives with the forward held.
 
-    Parameters and errors are those of :func:`price`. At zero total vol the limits are returned: delta steps (one half
-    at F = K) and gamma is infinite at F = K. At tau = 0, where the discount tells no rate, theta takes it as zero.
+    Parameters and errors are those of :func:`price`. At zero total vol the limits are returned: delta steps
+    (one half at F = K) and gamma is infinite at F = K. At tau = 0, where the discount tells no rate, theta
+    takes it as zero.
     """
     t, d = floats("tau", tau), floats("discount", discount)
     with np.errstate(all="ignore"):
@@ -184,7 +185,8 @@ def bsm_greeks(
 ) -> Greeks:
     """Return the Black-Scholes-Merton price and its derivatives with the spot held.
 
-    Parameters and errors are those of :func:`bsm_price`. Rho holds the dividend yield; theta holds both rates.
+    Parameters and errors are those of :func:`bsm_price`. Rho holds the dividend yield; theta holds both
+    rates.
 
     References
     ----------

@@ -1,6 +1,7 @@
 """Implied vol of European options: price in, vol and status out.
 
-What belongs here: the inversion of Black-76, per element. What does not: American implied vols (``american``), fits.
+What belongs here: the inversion of Black-76, per element. What does not: American implied vols
+(``american``), fits.
 
 References
 ----------
@@ -58,9 +59,10 @@ def implied_vol(
     Returns
     -------
     ImpliedVol
-        Status per element: OK; INVALID_VALUE (NaN, infinite, or a forward, strike or discount that is not positive);
-        EXPIRED (tau = 0); BELOW_INTRINSIC; AT_EXERCISE (the price equals the intrinsic value, zero included: no time
-        value); ABOVE_MAXIMUM (at or above the discounted forward for a call, strike for a put); NOT_CONVERGED.
+        Status per element: OK; INVALID_VALUE (NaN, infinite, or a forward, strike or discount that is not
+        positive); EXPIRED (tau = 0); BELOW_INTRINSIC; AT_EXERCISE (the price equals the intrinsic value,
+        zero included: no time value); ABOVE_MAXIMUM (at or above the discounted forward for a call, strike
+        for a put); NOT_CONVERGED.
 
     Raises
     ------

@@ -1,11 +1,12 @@
 """Scalar and array kernels of the Black function and its inverse.
 
-What belongs here: floats in, floats out. The normal tail enters only as the Mills ratio R(z) = (1 - Phi(z)) / phi(z), so that
-prices keep their relative accuracy down to the smallest double. What does not: checks of arguments, broadcasting,
-objects. Callers and callees stay in this one file, because numba's cache does not see edits in another one.
+What belongs here: floats in, floats out. The normal tail enters only as the Mills ratio R(z) = (1 - Phi(z))
+/ phi(z), so that prices keep their relative accuracy down to the smallest double. What does not: checks of
+arguments, broadcasting, objects. Callers and callees stay in this one file, because numba's cache does not
+see edits in another one.
 
-Notation: x = -|ln(F/K)|, s = vol sqrt(tau), h = x/s, t = s/2, e = phi(h) exp(-t^2/2), and b = the out-of-the-money
-value over sqrt(F K), b = e (R(-h-t) - R(t-h)), whose least upper bound is exp(x/2).
+Notation: x = -|ln(F/K)|, s = vol sqrt(tau), h = x/s, t = s/2, e = phi(h) exp(-t^2/2), and b = the out-of-
+the-money value over sqrt(F K), b = e (R(-h-t) - R(t-h)), whose least upper bound is exp(x/2).
 """
 
 from __future__ import annotations
@@ -38,7 +39,8 @@ _MAX_STEPS = 60
 def mills(z: float) -> tuple[float, float]:
     """Return R(z) and 1 - z R(z) for z >= 0, both to 1.2e-16 relative plus rounding on [0, 40].
 
-    One rational function of degree 10 over 11 with positive coefficients, fitted to both at once (own fit, 60 digits).
+    One rational function of degree 10 over 11 with positive coefficients, fitted to both at once (own fit,
+    60 digits).
     """
     z = min(z, 1e25)
     p = z + 28.453368467435098428
@@ -66,9 +68,10 @@ def mills(z: float) -> tuple[float, float]:
 
 @njit(cache=True, error_model="numpy")
 def mills_difference(h: float, t: float) -> float:
-    """Return R(-h-t) - R(t-h) for h <= 0 and t <= 0.5 by its Taylor series in t, free of cancellation for |2ht| <= 8.
+    """Return R(-h-t) - R(t-h) for h <= 0, t <= 0.5, |2ht| <= 8, by its Taylor series in t.
 
-    The odd derivatives of R follow from M(n+1) = h M(n) + n M(n-1), M(n) = int u^n exp(hu - u^2/2) du over u > 0.
+    The odd derivatives of R follow from M(n+1) = h M(n) + n M(n-1), M(n) = int u^n exp(hu - u^2/2) du over
+    u > 0.
     """
     even, odd = mills(-h)
     tt = t * t
@@ -79,7 +82,7 @@ def mills_difference(h: float, t: float) -> float:
         odd = h * even + 2 * n * odd
         scale *= tt / (2 * n * (2 * n + 1))
         total += scale * odd
-    return 2.0 * t * total
+    return float(2.0 * t * total)
 
 
 @njit(cache=True, error_model="numpy")
@@ -119,8 +122,8 @@ def price_one(forward: float, strike: float, s: float, is_call: bool, discount: 
     if s == 0.0:
         return intrinsic
     b, _ = normalised(-abs(log_ratio(forward, strike)), s)
-    time_value = math.sqrt(forward) * math.sqrt(strike) * b
-    return intrinsic + discount * min(time_value, forward, strike)
+    time_value = min(math.sqrt(forward) * math.sqrt(strike) * b, forward, strike)
+    return float(intrinsic + discount * time_value)
 
 
 @njit(cache=True, error_model="numpy")
@@ -144,7 +147,7 @@ def _limit_greeks(
     forward: float, strike: float, tau: float, vol: float, is_call: bool, discount: float, rate: float
 ) -> tuple[float, float, float, float, float, float, float, float]:
     """Return the eight numbers at zero total vol: the limits where they exist, signed infinities at F = K."""
-    price = price_one(forward, strike, 0.0, is_call, discount)
+    price: float = price_one(forward, strike, 0.0, is_call, discount)
     above = 1.0 if forward > strike else (0.5 if forward == strike else 0.0)
     delta = discount * (above if is_call else above - 1.0)
     theta = rate * price / 365.0
@@ -167,7 +170,9 @@ def greeks_one(
     if math.isnan(price):
         return price, price, price, price, price, price, price, price
     if s == 0.0:
-        return _limit_greeks(forward, strike, tau, vol, is_call, discount, rate)
+        limits: tuple[float, float, float, float, float, float, float, float]
+        limits = _limit_greeks(forward, strike, tau, vol, is_call, discount, rate)
+        return limits
     x = log_ratio(forward, strike)
     h = x / s
     t = 0.5 * s
@@ -210,7 +215,7 @@ def greeks_many(
 
 @njit(cache=True, error_model="numpy")
 def _guess_small(lb: float, x: float) -> float:
-    """Return the s that solves s phi(h) (1 - |h| R(|h|)) = b, the limit of small s, to 5e-4 (own rational fit)."""
+    """Return the s with s phi(h) (1 - |h| R(|h|)) = b, the limit of small s, to 5e-4 (own rational fit)."""
     depth = math.log(-x) - lb
     if depth < -1.95:
         return -x * (math.exp(-depth) + 0.5) / _INV_SQRT_2PI
@@ -225,9 +230,10 @@ def _guess_small(lb: float, x: float) -> float:
 
 @njit(cache=True, error_model="numpy")
 def _guess_large(b: float, c: float, x: float) -> float:
-    """Return the s at which Polya's approximation of Phi gives b, c = exp(x/2) - b (Stefanica and Radoicic 2017).
+    """Return the s at which Polya's approximation of Phi gives b.
 
-    With G = exp(-2 (h^2 + t^2) / pi) the pricing equation is a quadratic in G; written here without cancellation.
+    The explicit formula of Stefanica and Radoicic (2017), with c = exp(x/2) - b. With G = exp(-2 (h^2 +
+    t^2) / pi) the pricing equation is a quadratic in G; written here without cancellation.
     """
     if x == 0.0:
         return math.sqrt(-2.0 * math.pi * math.log1p(-b * b))
@@ -279,9 +285,10 @@ def _ratios(x: float, s: float) -> tuple[float, float]:
 
 @njit(cache=True, error_model="numpy")
 def _residual(s: float, b: float, lb: float, c: float, x: float) -> tuple[float, float, float, float]:
-    """Return the Newton step, second and third derivative over the first of an objective f, and the sign of b(s) - b.
+    """Return the Newton step, f2/f1 and f3/f1 of an objective f, and a number with the sign of b(s) - b.
 
-    Far below the maximum f = (-ln b)^(-1/2), nearly straight in s; near it f = ln(exp(x/2) - b); in between f = b.
+    Far below the maximum f = (-ln b)^(-1/2), nearly straight in s; near it f = ln(exp(x/2) - b); in between
+    f = b.
     """
     h = x / s
     t = 0.5 * s
@@ -308,10 +315,11 @@ def _residual(s: float, b: float, lb: float, c: float, x: float) -> tuple[float,
 
 @njit(cache=True, error_model="numpy")
 def solve_normalised(b: float, lb: float, c: float, x: float) -> tuple[float, int]:
-    """Return the total vol s with normalised value b (lb = ln b, c = exp(x/2) - b) for x <= 0, and the steps taken.
+    """Return the total vol with normalised value b for x <= 0, and the steps taken; zero steps mean failure.
 
-    Householder steps of order four from a rational guess, kept inside a bracket that every evaluation tightens.
-    Zero steps mean failure.
+    lb = ln b and c = exp(x/2) - b are given, as they may be known better than from b.
+    Householder steps of order four from a rational guess, kept inside a bracket that every evaluation
+    tightens. Zero steps mean failure.
     """
     s = _guess(b, lb, c, x)
     low, high = 0.0, math.inf
