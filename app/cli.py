@@ -1,0 +1,169 @@
+"""The ``periscope`` command.
+
+What belongs here: commands, options and their help. What does not: what they do (``app.commands``); that is
+imported only when a command runs, so that ``--help`` is quick.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import click
+import typer
+
+from app.commands.choices import FileFormat, View
+
+app = typer.Typer(
+    name="periscope",
+    help="Open options-surface factory: option chains in; surfaces, fits and signals out, as served.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Symbol = Annotated[str, typer.Argument(help="Underlying, e.g. SPX.")]
+AsOf = Annotated[str | None, typer.Option(help="Latest snapshot at or before this RFC 3339 time or date.")]
+KnownAt = Annotated[str | None, typer.Option(help="Answer as it was known at this RFC 3339 time.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the body that the API would send.")]
+
+
+@app.command()
+def demo(
+    exit_after: Annotated[bool, typer.Option("--exit", help="Build, print a summary and exit.")] = False,
+    through: Annotated[str | None, typer.Option(help="Last session to simulate, YYYY-MM-DD.")] = None,
+) -> None:
+    """Build five sessions of a simulated market, then run Dagster, the app and the API."""
+    from app.commands import building
+
+    building.demo(exit_after, through)
+
+
+@app.command()
+def up() -> None:
+    """Run Dagster, the app and the API on what is stored; Ctrl-C stops them."""
+    from app.commands import serving
+
+    serving.up()
+
+
+@app.command()
+def stop() -> None:
+    """Stop the services and the embedded database of this home."""
+    from app.commands import serving
+
+    serving.stop()
+
+
+@app.command()
+def materialize(
+    date: Annotated[str, typer.Option(help="Session date, YYYY-MM-DD (New York).")],
+    universe: Annotated[str, typer.Option(help="A configured universe, or a symbol.")],
+    select: Annotated[
+        str | None, typer.Option(help="Assets to build, separated by commas; default all.")
+    ] = None,
+) -> None:
+    """Build the assets of one date and universe."""
+    from app.commands import building
+
+    _finish(building.materialize(date, universe, select), 1)
+
+
+@app.command()
+def ingest(
+    paths: Annotated[list[Path], typer.Argument(help="Files, or folders of files.")],
+    layout: Annotated[
+        str | None, typer.Option(help="Layout of the files; default: told by their content.")
+    ] = None,
+    universe: Annotated[
+        str | None, typer.Option(help="Build them as this universe; default: each symbol.")
+    ] = None,
+    symbols: Annotated[str | None, typer.Option(help="Only these symbols, separated by commas.")] = None,
+    from_: Annotated[str | None, typer.Option("--from", help="First session date, YYYY-MM-DD.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Last session date, YYYY-MM-DD.")] = None,
+    land_only: Annotated[
+        bool, typer.Option("--land-only", help="Put the bytes in the lake and stop.")
+    ] = False,
+) -> None:
+    """Take in files of option chains and build everything from them."""
+    from app.commands import ingest as command
+    from app.commands.reading import load_settings
+
+    settings = load_settings()
+    asked = command.wanted(settings, layout, universe, symbols, from_, to)
+    _finish(command.ingest(paths, asked, settings, land_only), 2)
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """Show what is published, how fresh it is, and which services run."""
+    from app.commands import status as command
+
+    command.status(as_json)
+
+
+@app.command()
+def show(
+    view: Annotated[View, typer.Argument(help="What to show.")],
+    symbol: Symbol,
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+    expiry: Annotated[str | None, typer.Option(help="Only this expiry of the chain, YYYY-MM-DD.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show a chain, surface, skew, Heston fit or signals of a symbol."""
+    from app.commands import show as command
+    from app.commands.console import day
+
+    command.show(view, symbol, as_of, known_at, None if expiry is None else day(expiry, "--expiry"), as_json)
+
+
+@app.command()
+def export(
+    dataset: Annotated[str, typer.Argument(help="Asset name, e.g. vol_surface.")],
+    symbol: Symbol,
+    file_format: Annotated[
+        FileFormat, typer.Option("--format", help="Format of the files.")
+    ] = FileFormat.CSV,
+    output: Annotated[Path, typer.Option(help="Folder to write into.")] = Path(),
+    as_of: AsOf = None,
+    known_at: KnownAt = None,
+) -> None:
+    """Write the rows of a dataset as files, one for each of its tables."""
+    from app.commands import export as command
+
+    command.export(dataset, symbol, file_format, output, as_of, known_at)
+
+
+def _finish(fine: bool, code: int) -> None:
+    if not fine:
+        raise typer.Exit(code)
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def main() -> NoReturn:
+    """Run the command line: every failure is one line on stderr and an exit code."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        typer.echo(f"periscope: {error.message} (periscope --help)", err=True)
+        code = error.exit_code
+    except click.Abort:
+        code = 130
+    except BaseException as error:
+        from app.commands.failures import explain
+
+        code = explain(error)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+if __name__ == "__main__":
+    main()

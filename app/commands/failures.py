@@ -1,0 +1,79 @@
+"""What went wrong, in one line and an exit code; tracebacks go to the log.
+
+What belongs here: which failures are the person's to put right. What does not: raising them.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+from app.commands.console import UserError, complain
+
+BAD_INPUT, UNEXPECTED, INTERRUPTED = 2, 1, 130
+
+
+def explain(error: BaseException) -> int:
+    """Print one line about a failure and return the exit code it deserves."""
+    if isinstance(error, UserError):
+        complain(str(error))
+        return BAD_INPUT
+    if _is_interrupt(error):
+        complain("interrupted; what was published stays, nothing is half-published")
+        return INTERRUPTED
+    if _is_answer(error):
+        complain(str(error))
+        return BAD_INPUT
+    complain(f"unexpected {type(error).__name__}: {error}; {_where(error)}")
+    return UNEXPECTED
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    return isinstance(error, KeyboardInterrupt) or type(error).__name__ == "DagsterExecutionInterruptedError"
+
+
+def _is_answer(error: BaseException) -> bool:
+    """Whether an error of the queries, the sources or the store is written for people already."""
+    from app.queries import (
+        InvalidParameterError,
+        NotPublishedError,
+        PurgedError,
+        StoreUnavailableError,
+        UnknownSymbolError,
+    )
+    from periscope_assets.sources.base import SourceError
+    from periscope_assets.store.binaries import EmbeddedServerError
+
+    known = (InvalidParameterError, NotPublishedError, PurgedError, StoreUnavailableError, UnknownSymbolError)
+    return isinstance(error, (*known, SourceError, EmbeddedServerError))
+
+
+def _where(error: BaseException) -> str:
+    """Append the traceback to the log of this home and say where that is."""
+    from app.commands.reading import load_settings
+
+    try:
+        path = log_file(load_settings().home)
+        with path.open("a", encoding="utf-8") as log:
+            log.write(
+                f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n{''.join(traceback.format_exception(error))}\n"
+            )
+    except (OSError, UserError):
+        return "its log could not be written"
+    return f"details are in {path}"
+
+
+def log_file(home: Path) -> Path:
+    """Return the log of the commands of a home, its folder made."""
+    path = home / "logs" / "periscope.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def log_to_file(home: Path) -> None:
+    """Send log records of every library to the log of this home rather than to the terminal."""
+    handler = logging.FileHandler(log_file(home), encoding="utf-8", delay=True)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

@@ -1,0 +1,231 @@
+"""``periscope ingest``: files into the lake, then through the whole graph.
+
+What belongs here: which files, symbols and dates are taken, and the line printed for each snapshot. What does not:
+formats (``periscope_assets.sources``), landing and building (``periscope_assets.pipeline``).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from app.commands.building import build, dagster_instance, moment
+from app.commands.console import UserError, complain, day, say, when
+from periscope_analytics.conventions import check_symbol, listing
+from periscope_assets.settings import Settings
+from periscope_assets.sources import files
+from periscope_assets.sources.base import SourceError
+from periscope_assets.sources.layouts import LAYOUTS
+
+if TYPE_CHECKING:
+    from periscope_assets.defs.metadata import Line
+    from periscope_assets.store.lake import Lake, RawManifest
+    from periscope_assets.store.repository import Reader
+
+
+CHAIN_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".json", ".json.gz", ".txt.gz")
+"""Names that a folder is searched for; a file named on the command line may be called anything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a person asked to ingest, checked.
+
+    Attributes
+    ----------
+    layout, universe : str or None
+    symbols : tuple of str
+        Empty for all.
+    first, last : date
+        Session dates, both included.
+    """
+
+    layout: str | None
+    universe: str | None
+    symbols: tuple[str, ...]
+    first: date
+    last: date
+
+    def takes(self, manifest: RawManifest) -> bool:
+        """Whether a landed symbol and session is asked for."""
+        chosen = not self.symbols or manifest.symbol in self.symbols
+        return chosen and self.first <= manifest.session <= self.last
+
+
+def wanted(
+    settings: Settings,
+    layout: str | None,
+    universe: str | None,
+    symbols: str | None,
+    first: str | None,
+    last: str | None,
+) -> Wanted:
+    """Check what a person typed.
+
+    Raises
+    ------
+    UserError
+        Naming the option that is wrong.
+    """
+    known = [one.name for one in LAYOUTS]
+    if layout is not None and layout not in known:
+        raise UserError(f"--layout {layout[:40]!r}: expected one of {', '.join(known)}")
+    start = settings.first_date if first is None else day(first, "--from")
+    end = date.max if last is None else day(last, "--to")
+    if start > end:
+        raise UserError(f"--from {start} is after --to {end}")
+    names = () if symbols is None else tuple(_symbol(part.strip()) for part in symbols.split(","))
+    return Wanted(layout, universe, names, start, end)
+
+
+def _symbol(text: str) -> str:
+    try:
+        return check_symbol(text)
+    except ValueError as error:
+        raise UserError(f"--symbols: {error}") from None
+
+
+def ingest(paths: Sequence[Path], asked: Wanted, settings: Settings, land_only: bool) -> bool:
+    """Take in files; return whether all of them, and every symbol in them, went in.
+
+    Raises
+    ------
+    UserError
+        If nothing of what was asked for is in the files.
+    """
+    from periscope_assets.store.connect import open_lake
+
+    landed, complete = _land(paths, open_lake(settings), asked.layout)
+    chosen = _choose(landed, asked, complete)
+    if land_only:
+        for manifest in chosen:
+            counts = f"{manifest.n_raw:,} options"
+            say(f"{manifest.symbol}  {manifest.session}  landed  {counts}  ({manifest.name})")
+        return complete
+    return _build(chosen, asked, settings) and complete
+
+
+def _land(paths: Sequence[Path], lake: Lake, layout: str | None) -> tuple[list[RawManifest], bool]:
+    from periscope_assets.pipeline import land
+
+    landed: list[RawManifest] = []
+    complete = True
+    for path in _expand(paths):
+        try:
+            payload = files.load(path)
+            if files.is_companion(payload.content):
+                say(f"{path.name}  skipped: it explains the files beside it")
+                continue
+            landed += land(lake, payload, layout)
+        except SourceError as error:
+            complain(f"{error} [{path}]" if path.name not in str(error) else str(error))
+            complete = False
+    return landed, complete
+
+
+def _expand(paths: Sequence[Path]) -> Iterator[Path]:
+    """Yield the files meant: a folder means the chain files in it, its hidden files and links left out."""
+    for path in paths:
+        if not path.is_dir():
+            yield path
+            continue
+        inside = sorted(one for one in path.rglob("*") if one.is_file() and not one.is_symlink())
+        shown = [
+            one for one in inside if not any(part.startswith(".") for part in one.relative_to(path).parts)
+        ]
+        chains = [one for one in shown if one.name.endswith(CHAIN_SUFFIXES)]
+        if not chains:
+            raise UserError(f"{path}: no chain files in this folder ({', '.join(CHAIN_SUFFIXES)})")
+        yield from chains
+
+
+def _choose(landed: Sequence[RawManifest], asked: Wanted, complete: bool) -> list[RawManifest]:
+    held = sorted({manifest.symbol for manifest in landed})
+    unknown = sorted(set(asked.symbols) - set(held))
+    if landed and unknown:
+        raise UserError(f"--symbols {', '.join(unknown)}: not in these files, which hold {', '.join(held)}")
+    chosen = sorted((one for one in landed if asked.takes(one)), key=lambda one: (one.symbol, one.session))
+    if landed and not chosen:
+        days = sorted(manifest.session for manifest in landed)
+        raise UserError(f"--from/--to: no session in that range, these files hold {days[0]} to {days[-1]}")
+    if not landed and complete:
+        raise UserError("no chain in these files")
+    return chosen
+
+
+def _build(chosen: Sequence[RawManifest], asked: Wanted, settings: Settings) -> bool:
+    from periscope_assets.store.connect import open_store
+
+    groups: dict[str, list[RawManifest]] = defaultdict(list)
+    for manifest in chosen:
+        groups[asked.universe or manifest.symbol].append(manifest)
+    _check_members(groups, settings)
+    if not groups:
+        return True
+    fine = True
+    with dagster_instance(settings) as instance, open_store(settings) as store:
+        for universe, manifests in groups.items():
+            symbols = sorted({manifest.symbol for manifest in manifests})
+            for start, end in spans(manifests):
+                lines = build(settings, instance, universe, start, end, symbols=symbols)
+                fine = _report(lines, manifests, store) and fine
+    return fine
+
+
+def _check_members(groups: dict[str, list[RawManifest]], settings: Settings) -> None:
+    for universe, manifests in groups.items():
+        try:
+            members = settings.members(universe)
+        except ValueError:
+            known = ", ".join(settings.universes)
+            text = f"expected one of {known} (set PERISCOPE_UNIVERSES), or a symbol"
+            raise UserError(f"--universe {universe[:40]!r}: {text}") from None
+        strangers = sorted({one.symbol for one in manifests} - set(members))
+        if strangers:
+            raise UserError(f"--universe {universe}: holds {', '.join(members)}, not {', '.join(strangers)}")
+
+
+def spans(manifests: Sequence[RawManifest]) -> list[tuple[date, date]]:
+    """Return date ranges that cover the sessions landed, and no session for which nothing has."""
+    from periscope_assets.sources.calendars import sessions
+
+    days = sorted({manifest.session for manifest in manifests})
+    calendars = {listing(manifest.symbol).calendar for manifest in manifests}
+    found: list[tuple[date, date]] = []
+    for current in days:
+        if found:
+            start, end = found[-1]
+            gap = (end + timedelta(days=1), current - timedelta(days=1))
+            if not any(sessions(calendar, *gap) for calendar in calendars):
+                found[-1] = (start, current)
+                continue
+        found.append((current, current))
+    return found
+
+
+def _report(lines: Sequence[Line], manifests: Sequence[RawManifest], store: Reader) -> bool:
+    """Print a line for each landed snapshot and each failure of what landed; return whether there was none."""
+    landed = {(manifest.symbol, manifest.session.isoformat()) for manifest in manifests}
+    mine = [line for line in lines if (line.symbol, line.session) in landed]
+    names = {(manifest.symbol, as_of): manifest.name for manifest in manifests for as_of in manifest.as_of}
+    for (symbol, as_of), name in sorted(names.items()):
+        made = [line for line in mine if (line.symbol, moment(line)) == (symbol, as_of)]
+        head = store.head("option_quotes", symbol, as_of=as_of)
+        if made and head is not None:
+            counts = (
+                f"{head.quality['n_accepted']:,} accepted + {head.quality['n_quarantined']:,} quarantined"
+            )
+            say(f"{symbol}  {when(as_of)}  {_verdict(made)}  {counts}  ({name})")
+    for line in mine:
+        if line.error:
+            complain(f"{line.symbol} {line.session} {line.dataset}: {line.error}")
+    return not any(line.error for line in mine)
+
+
+def _verdict(lines: Sequence[Line]) -> str:
+    kinds = {line.outcome for line in lines}
+    return next((kind for kind in ("rejected", "published", "stale") if kind in kinds), "unchanged")

@@ -1,0 +1,47 @@
+"""Opens what is published, for the commands that only read.
+
+What belongs here: settings and queries for one command. What does not: what is asked or printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from app.commands.console import UserError
+from periscope_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from app.queries import Queries
+
+
+def load_settings() -> Settings:
+    """Return the settings of the environment.
+
+    Raises
+    ------
+    UserError
+        Naming the first setting that is wrong.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "__".join(str(part) for part in first["loc"]).upper()
+        more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise UserError(f"setting PERISCOPE_{name}: {first['msg']}{more}") from None
+
+
+@contextmanager
+def queries(settings: Settings) -> Iterator[Queries]:
+    """Give the reads over this home's store, with its database up meanwhile."""
+    from periscope_assets.store.connect import open_store
+
+    from app.queries import Queries
+    from app.services.database import database
+
+    with database(settings), open_store(settings) as store:
+        yield Queries(store)
