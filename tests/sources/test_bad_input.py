@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-import source_samples as samples
+from tests.sources import source_samples as samples
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 import pytest
-import source_samples as samples
+from tests.sources import source_samples as samples
 
 from periscope_assets.sources import files
 from periscope_assets.sources.base import QUOTE_COLUMNS
