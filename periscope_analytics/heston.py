@@ -1,0 +1,203 @@
+"""Heston's stochastic-volatility model: parameters, European prices, implied vols.
+
+What belongs here: broadcasting, grouping by maturity, units. What does not: quadrature (``kernels.heston``)
+and the fit (``calibration.heston``).
+
+``dF/F = sqrt(v) dW``, ``dv = kappa (theta - v) dt + sigma sqrt(v) dZ``, ``d<W, Z> = rho dt``.
+
+References
+----------
+S. Heston (1993), "A closed-form solution for options with stochastic volatility", RFS 6(2); A. Lewis (2001),
+"A simple option formula for general jump-diffusion and other exponential Levy processes"; S. Boyarchenko, S.
+Levendorskii (2019), "Sinh-acceleration", IJTAF 22(3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from periscope_analytics.arguments import columns
+from periscope_analytics.errors import Status
+from periscope_analytics.implied_vol import implied_vol as black_implied_vol
+from periscope_analytics.kernels.heston import slice_prices
+
+Floats = NDArray[np.float64]
+
+DEFAULT_TOLERANCE = 1e-8
+VOL_TOLERANCE = 1e-13
+FURTHEST_LOG_MONEYNESS = 200.0
+
+
+@dataclass(frozen=True, slots=True)
+class HestonParams:
+    """Parameters of the Heston model.
+
+    Attributes
+    ----------
+    v0 : float
+        Initial variance, per year.
+    kappa : float
+        Speed of mean reversion, per year; positive.
+    theta : float
+        Long-run variance, per year.
+    sigma : float
+        Vol of variance; 0 is the deterministic limit.
+    rho : float
+        Correlation of the forward and its variance, in [-1, 1].
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its range or not finite, naming it.
+    """
+
+    v0: float
+    kappa: float
+    theta: float
+    sigma: float
+    rho: float
+
+    def __post_init__(self) -> None:
+        for name in ("v0", "theta", "sigma"):
+            if not 0.0 <= getattr(self, name) < np.inf:
+                raise ValueError(f"{name}: must be finite and not negative, got {getattr(self, name)}")
+        if not 0.0 < self.kappa < np.inf:
+            raise ValueError(f"kappa: must be finite and positive, got {self.kappa}")
+        if not -1.0 <= self.rho <= 1.0:
+            raise ValueError(f"rho: must lie in [-1, 1], got {self.rho}")
+
+    @property
+    def feller_satisfied(self) -> bool:
+        """Whether ``2 kappa theta >= sigma^2``, so that the variance never reaches zero."""
+        return 2.0 * self.kappa * self.theta >= self.sigma * self.sigma
+
+    def price(
+        self,
+        forward: ArrayLike,
+        strike: ArrayLike,
+        tau: ArrayLike,
+        is_call: ArrayLike,
+        discount: ArrayLike = 1.0,
+        tolerance: float = DEFAULT_TOLERANCE,
+    ) -> Floats:
+        """Return European prices.
+
+        Parameters
+        ----------
+        forward, strike : array_like
+            In one currency unit.
+        tau : array_like
+            Years to expiry.
+        is_call : array_like of bool
+        discount : array_like
+            Discount factor to expiry.
+        tolerance : float
+            Absolute error aimed at, as a share of the forward, in [1e-14, 1e-3]. Where rounding forbids it
+            (a correlation of +-1 at the edge of the distribution), 1e-8 is kept.
+
+        Returns
+        -------
+        ndarray
+            Discounted price, of the broadcast shape; NaN where a market value is not finite and positive, or
+            a strike lies beyond ``|ln(K/F)| = 200``.
+
+        Raises
+        ------
+        ValueError
+            If tau is negative, `tolerance` is out of range, `is_call` is not boolean, or shapes do not
+            broadcast.
+        """
+        if not 1e-14 <= tolerance <= 1e-3:
+            raise ValueError(f"tolerance: must lie in [1e-14, 1e-3], got {tolerance}")
+        shape, call, (f, strikes, t, d) = columns(
+            is_call, forward=forward, strike=strike, tau=tau, discount=discount
+        )
+        out = np.full(f.size, np.nan)
+        known = (f > 0.0) & np.isfinite(f) & (strikes > 0.0) & np.isfinite(strikes) & np.isfinite(t)
+        known &= (d > 0.0) & np.isfinite(d)
+        k = np.log(strikes[known]) - np.log(f[known])
+        calls, puts, _ = forward_values(np.array(astuple(self)), k, t[known], tolerance)
+        out[known] = np.where(call[known], calls, puts) * f[known] * d[known]
+        return out.reshape(shape)
+
+    def implied_vol(self, forward: ArrayLike, strike: ArrayLike, tau: ArrayLike) -> Floats:
+        """Return the Black vols of the model's prices.
+
+        Parameters
+        ----------
+        forward, strike, tau : array_like
+            As in :meth:`price`.
+
+        Returns
+        -------
+        ndarray
+            Decimal, of the broadcast shape; NaN where there is none: at tau = 0, where a market value is not
+            finite and positive, and so far out that the out-of-the-money value is below about 1e-13 of the
+            forward.
+        """
+        f, strikes = np.asarray(forward, dtype=np.float64), np.asarray(strike, dtype=np.float64)
+        is_call = strikes > f
+        value = self.price(f, strikes, tau, is_call, tolerance=VOL_TOLERANCE)
+        resolved = np.where(value > VOL_TOLERANCE * f, value, np.nan)
+        sigma, status = black_implied_vol(resolved, f, strikes, tau, is_call)
+        return np.where(status == Status.OK, sigma, np.nan)
+
+
+def forward_values(
+    params: Floats, k: Floats, tau: Floats, tolerance: float, gradient: bool = False
+) -> tuple[Floats, Floats, Floats]:
+    """Return call and put values over the forward, and their common gradient by the parameters.
+
+    Parameters
+    ----------
+    params : ndarray, shape (5,)
+        v0, kappa, theta, sigma, rho, in range.
+    k : ndarray, shape (n,)
+        ln(strike / forward).
+    tau : ndarray, shape (n,)
+        Years, not negative.
+    tolerance : float
+        As in :meth:`HestonParams.price`.
+    gradient : bool
+        Whether to compute the third result; it has no rows otherwise.
+
+    Returns
+    -------
+    call, put : ndarray, shape (n,)
+        NaN where the quadrature did not converge.
+    gradient : ndarray, shape (5, n) or (0, n)
+    """
+    call, put = np.empty(k.size), np.empty(k.size)
+    slopes = np.zeros((5 if gradient else 0, k.size))
+    maturities, member = np.unique(tau, return_inverse=True)
+    order = np.argsort(member, kind="stable")
+    edges = np.searchsorted(member[order], np.arange(maturities.size + 1))
+    for i, maturity in enumerate(maturities):
+        at = order[edges[i] : edges[i + 1]]
+        call[at], put[at], slopes[:, at] = _slice(params, k[at], float(maturity), tolerance, slopes.shape[0])
+    return call, put, slopes
+
+
+def _slice(
+    params: Floats, k: Floats, tau: float, tolerance: float, rows: int
+) -> tuple[Floats, Floats, Floats]:
+    """Return one maturity's values, at the coarser tolerance where the finer one is out of reach."""
+    call, put, slopes = np.empty(k.size), np.empty(k.size), np.zeros((rows, k.size))
+    decay = -np.expm1(-params[1] * tau) / params[1]
+    variance = params[2] * (tau - decay) + params[0] * decay
+    if variance <= (0.1 * tolerance) ** 2:
+        ratio = np.exp(k)
+        return np.maximum(1.0 - ratio, 0.0), np.maximum(ratio - 1.0, 0.0), slopes
+    near = np.abs(k) <= FURTHEST_LOG_MONEYNESS
+    inner = k[near]
+    values, others, inner_slopes = np.empty(inner.size), np.empty(inner.size), np.zeros((rows, inner.size))
+    done = slice_prices(inner, tau, params, tolerance, values, others, inner_slopes)
+    if not done and tolerance < DEFAULT_TOLERANCE:
+        done = slice_prices(inner, tau, params, DEFAULT_TOLERANCE, values, others, inner_slopes)
+    call[:], put[:] = np.nan, np.nan
+    if done:
+        call[near], put[near], slopes[:, near] = values, others, inner_slopes
+    return call, put, slopes
