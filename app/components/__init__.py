@@ -1,1 +1,1 @@
-
+"""Widgets that several pages share. No queries."""

@@ -1,1 +1,1 @@
-
+"""Pages of the analyst app, one package each: setup, data, plot, view."""

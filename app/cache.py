@@ -1,0 +1,34 @@
+"""What the app keeps between reruns.
+
+What belongs here: the one handle on the store, and figures by content version. What does not: anything that
+could go stale; rows are kept by publication in ``app.queries.caching``.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.queries import Queries
+from app.queries.caching import CachedReader
+from periscope_assets.settings import Settings
+from periscope_assets.store.connect import open_store
+
+MOST_FIGURES = 128
+
+
+@st.cache_resource(show_spinner=False)
+def settings() -> Settings:
+    """Return the settings of the environment."""
+    return Settings()
+
+
+@st.cache_resource(show_spinner="Opening the store")
+def queries() -> Queries:
+    """Return the queries over the store, one for all sessions.
+
+    Raises
+    ------
+    StoreUnavailableError
+        If it can't be opened; the next call tries again.
+    """
+    return Queries(CachedReader(open_store(settings())))

@@ -1,0 +1,34 @@
+"""Times and ages for people.
+
+What belongs here: formatting. What does not: widgets, market calendars.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from periscope_analytics.conventions import NEW_YORK
+
+
+def market_time(value: datetime) -> str:
+    """Return the time in New York and in UTC, e.g. ``Thu 14 Sep 2023 16:00 New York (20:00 UTC)``."""
+    local, utc = value.astimezone(NEW_YORK), value.astimezone(UTC)
+    day = "" if utc.date() == local.date() else f"{utc:%d %b} "
+    return f"{local:%a %d %b %Y %H:%M} New York ({day}{utc:%H:%M} UTC)"
+
+
+def stamp(value: datetime) -> str:
+    """Return a time to the second in UTC."""
+    return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def age(value: datetime, now: datetime) -> str:
+    """Return how long ago `value` was, in its two largest units."""
+    passed = max(now - value, timedelta(0))
+    years, days = divmod(passed.days, 365)
+    hours, minutes = passed.seconds // 3600, passed.seconds // 60 % 60
+    units = [(years, "y"), (days, "d"), (hours, "h"), (minutes, "min")]
+    first = next((place for place, (count, _) in enumerate(units) if count), len(units) - 1)
+    return " ".join(
+        f"{count} {name}" for count, name in units[first : first + 2] if count or len(units) == first + 1
+    )

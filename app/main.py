@@ -1,0 +1,31 @@
+"""The analyst app: ``streamlit run app/main.py``.
+
+What belongs here: pages and their order, and the refusal to serve others than this machine. What does not:
+any page.
+"""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app.views.overview.view import render as overview
+from app.views.surface.view import render as surface
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def main() -> None:
+    """Draw the chosen page."""
+    st.set_page_config(page_title="Periscope", page_icon=":material/ssid_chart:", layout="wide")
+    if st.get_option("server.address") not in LOOPBACK:
+        st.error("This app has no authentication yet, so it serves this machine only. Start it with")
+        st.code("streamlit run app/main.py --server.address 127.0.0.1", language="bash")
+        st.stop()
+    pages = [
+        st.Page(overview, title="Overview", icon=":material/list:", url_path="overview", default=True),
+        st.Page(surface, title="Surface", icon=":material/ssid_chart:", url_path="surface"),
+    ]
+    st.navigation(pages, position="top").run()
+
+
+main()

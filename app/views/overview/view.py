@@ -1,0 +1,60 @@
+"""The overview page.
+
+What belongs here: layout. What does not: reading, arranging.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from app import cache
+from app.components import absence
+from app.components.clock import stamp
+from app.queries import Queries
+from app.views.overview import data
+
+_column = st.column_config
+
+COLUMNS = {
+    "symbol": _column.TextColumn("Symbol", pinned=True),
+    "open": _column.LinkColumn("Surface", display_text="open"),
+    "status": _column.TextColumn("Status", help="stale: newer quotes are published than the surface is of."),
+    "as_of": _column.DatetimeColumn("Market time (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC"),
+    "age": _column.TextColumn("Age"),
+    "spot": _column.NumberColumn("Underlying", format="%,.2f", help="As the source gave it, USD."),
+    "accepted": _column.NumberColumn("Quotes", format="%,d", help="Accepted quotes."),
+    "quarantined": _column.NumberColumn("Refused", format="%,d", help="In quarantine, each with a reason."),
+    "n_slices": _column.NumberColumn("Expiries"),
+    "rmse_bps": _column.NumberColumn("RMSE bps", format="%.1f", help="Median over expiries, vol bps."),
+    "inside": _column.NumberColumn("Inside %", format="%.0f", help="Median share of quotes around the fit."),
+    "is_free": _column.CheckboxColumn("Arbitrage-free", help="The certificate of the surface."),
+    "n_snapshots": _column.NumberColumn("Snapshots", format="%,d"),
+    "source": _column.TextColumn("Source"),
+    "version": _column.TextColumn("Version"),
+}
+
+
+def render() -> None:
+    """Draw the page, or say why it can't be drawn."""
+    st.header("Underlyings", anchor=False)
+    try:
+        _page(cache.queries())
+    except absence.EXPECTED as error:
+        absence.show(error)
+
+
+def _page(queries: Queries) -> None:
+    answer = queries.underlyings()
+    if answer.frames["underlyings"].empty:
+        absence.no_data()
+        return
+    st.caption(f"Everything known at {stamp(answer.known_at)}")
+    st.dataframe(
+        data.table(answer, datetime.now(UTC)),
+        column_config=COLUMNS,
+        column_order=list(COLUMNS),
+        hide_index=True,
+        key="underlyings",
+    )
