@@ -97,7 +97,8 @@ def price(
         is_call, forward=forward, strike=strike, tau=tau, vol=vol, discount=discount
     )
     out = np.empty(f.size)
-    price_many(f, k, t, v, call, d, out)
+    with np.errstate(all="ignore"):
+        price_many(f, k, t, v, call, d, out)
     return out.reshape(shape)
 
 
@@ -134,7 +135,8 @@ def _greeks_at_rate(
         is_call, forward=forward, strike=strike, tau=tau, vol=vol, discount=discount, rate=rate
     )
     out = np.empty((8, f.size))
-    greeks_many(f, k, t, v, call, d, r, out)
+    with np.errstate(all="ignore"):
+        greeks_many(f, k, t, v, call, d, r, out)
     return Greeks(*(row.reshape(shape) for row in out))
 
 

@@ -73,5 +73,6 @@ def implied_vol(
         is_call, price=price, forward=forward, strike=strike, tau=tau, discount=discount
     )
     sigma, status = np.empty(p.size), np.empty(p.size, dtype=np.int8)
-    implied_many(p, f, k, t, call, d, sigma, status)
+    with np.errstate(all="ignore"):
+        implied_many(p, f, k, t, call, d, sigma, status)
     return ImpliedVol(sigma.reshape(shape), status.reshape(shape))

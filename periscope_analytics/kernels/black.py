@@ -112,10 +112,18 @@ def normalised(x: float, s: float) -> tuple[float, float]:
 
 
 @njit(cache=True, error_model="numpy")
+def total_vol(vol: float, tau: float) -> float:
+    """Return vol sqrt(tau), NaN where either is negative or not finite; beyond 1e150 every price is its bound."""
+    if not (0.0 <= vol < math.inf and 0.0 <= tau < math.inf):
+        return math.nan
+    return min(vol * math.sqrt(tau), 1e150)
+
+
+@njit(cache=True, error_model="numpy")
 def price_one(forward: float, strike: float, s: float, is_call: bool, discount: float) -> float:
     """Return the discounted price for a total vol s; NaN where an input is not finite or not in range."""
     finite = math.isfinite(forward) and math.isfinite(strike) and math.isfinite(discount)
-    if not (finite and forward > 0.0 and strike > 0.0 and discount > 0.0 and 0.0 <= s < math.inf):
+    if not (finite and forward > 0.0 and strike > 0.0 and discount > 0.0 and s >= 0.0):
         return math.nan
     gain = forward - strike if is_call else strike - forward
     intrinsic = discount * gain if gain > 0.0 else 0.0
@@ -138,7 +146,7 @@ def price_many(
 ) -> None:
     """Fill `out` with prices; all arrays one-dimensional and of one length."""
     for i in range(out.size):
-        s = vol[i] * math.sqrt(tau[i])
+        s = total_vol(vol[i], tau[i])
         out[i] = price_one(forward[i], strike[i], s, is_call[i], discount[i])
 
 
@@ -165,7 +173,7 @@ def greeks_one(
 ) -> tuple[float, float, float, float, float, float, float, float]:
     """Return price, delta, gamma, vega, theta, rho, vanna, volga with F held and the rate fixed."""
     root = math.sqrt(tau)
-    s = vol * root
+    s = total_vol(vol, tau)
     price = price_one(forward, strike, s, is_call, discount)
     if math.isnan(price):
         return price, price, price, price, price, price, price, price
@@ -266,12 +274,12 @@ def _guess(b: float, lb: float, c: float, x: float) -> float:
 
 @njit(cache=True, error_model="numpy")
 def _ratios(x: float, s: float) -> tuple[float, float]:
-    """Return b / e and (exp(x/2) - b) / e."""
+    """Return b / e and (exp(x/2) - b) / e; the latter only where it does not overflow."""
     h = x / s
     t = 0.5 * s
     upper, _ = mills(t - h)
     lower, _ = mills(abs(h + t))
-    whole = math.exp(0.5 * (x + h * h + t * t)) / _INV_SQRT_2PI
+    whole = math.exp(min(0.5 * (x + h * h + t * t), 700.0)) / _INV_SQRT_2PI
     if h + t > 0.0:
         above = lower + upper
         below = whole - above
