@@ -29,12 +29,15 @@ class Input:
         Read the latest snapshot at or before `as_of` rather than the one at `as_of`.
     optional : bool
         The stage can do without it.
+    tables : tuple of str
+        Tables of the dataset to read; all of them if empty.
     """
 
     dataset: str
     symbol: str | None = None
     latest: bool = False
     optional: bool = False
+    tables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +79,17 @@ class Stage:
     name : str
         Asset key, dataset name.
     inputs : tuple of Input
+        The first one names the snapshots that are built.
     method_version : str
         Changes whenever the same inputs and settings would give other rows.
     compute : callable
         Pure: no clock, environment, network or randomness that is not in its argument.
+    settings : tuple of str
+        Names of the settings it takes, as ``pipeline`` knows them.
     """
 
     name: str
     inputs: tuple[Input, ...]
     method_version: str
     compute: Callable[[Snapshot], StageResult]
+    settings: tuple[str, ...] = ()

@@ -1,0 +1,100 @@
+"""Small things that every stage does to a frame: time to settlement, sums of statuses, a version from content.
+
+What belongs here: helpers without an opinion about options. What does not: rules, formulas of a stage, anything that reads
+or writes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+MINUTES_PER_YEAR = 365 * 24 * 60
+_ABSENT = "\x00"
+_SEPARATOR = "\x1f"
+
+
+def years_to(expiry_at: pd.Series, as_of: datetime) -> Floats:
+    """Return the time to settlement in years, ACT/365F, whole minutes; negative once it has passed.
+
+    Parameters
+    ----------
+    expiry_at : Series of datetime, UTC, length n
+    as_of : datetime
+        Time-zone aware.
+    """
+    minutes = (expiry_at - pd.Timestamp(as_of)) // pd.Timedelta(minutes=1)
+    return minutes.to_numpy(dtype=np.float64) / MINUTES_PER_YEAR
+
+
+def numbers(frame: pd.DataFrame, column: str) -> Floats:
+    """Return a column as float64 with NaN where it is absent."""
+    return frame[column].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def flags(frame: pd.DataFrame, column: str) -> Bools:
+    """Return a column as booleans.
+
+    Raises
+    ------
+    ValueError
+        If a value is absent.
+    """
+    return frame[column].to_numpy(dtype=np.bool_)
+
+
+def counts(labels: pd.Series, prefix: str) -> dict[str, int]:
+    """Return how often each label occurs, keyed ``<prefix>_<label>``, in alphabetical order."""
+    return {f"{prefix}_{label}": int(n) for label, n in labels.value_counts().sort_index().items()}
+
+
+def finite(value: float) -> float | None:
+    """Return `value`, or None where it is NaN or infinite: quality figures are JSON."""
+    return float(value) if np.isfinite(value) else None
+
+
+def digest(value: object) -> str:
+    """Return the SHA-256 of a JSON-serialisable value in canonical form."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), default=str, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def content_version(frames: Mapping[str, pd.DataFrame]) -> str:
+    """Return the SHA-256 of rows, whatever the order of tables and columns; the order of rows counts.
+
+    Negative zero and the payload of NaN do not count; a time is its instant in microseconds.
+    """
+    whole = hashlib.sha256()
+    for table in sorted(frames):
+        frame = frames[table]
+        for column in sorted(frame.columns):
+            whole.update(f"{table}.{column}:{len(frame)}:".encode())
+            whole.update(_column_bytes(frame[column]))
+    return whole.hexdigest()
+
+
+def _column_bytes(column: pd.Series) -> bytes:
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        return column.astype("datetime64[us, UTC]").astype("int64").to_numpy().astype("<i8").tobytes()
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        values = column.to_numpy(dtype="<f8", na_value=np.nan) + 0.0
+        values[np.isnan(values)] = np.nan
+        return values.tobytes()
+    return _SEPARATOR.join(map(_text, column.tolist())).encode()
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return json.dumps(value, sort_keys=True, default=str)
+    if isinstance(value, date):
+        return value.isoformat()
+    return _ABSENT if value is None or value is pd.NA or value != value else str(value)
