@@ -113,7 +113,7 @@ def normalised(x: float, s: float) -> tuple[float, float]:
 
 @njit(cache=True, error_model="numpy")
 def total_vol(vol: float, tau: float) -> float:
-    """Return vol sqrt(tau), NaN where either is negative or not finite; beyond 1e150 every price is its bound."""
+    """Return vol sqrt(tau), NaN where either is out of range; beyond 1e150 every price is its bound."""
     if not (0.0 <= vol < math.inf and 0.0 <= tau < math.inf):
         return math.nan
     return min(vol * math.sqrt(tau), 1e150)
