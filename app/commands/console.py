@@ -6,9 +6,10 @@ What belongs here: printing and formats shared by every command. What does not: 
 from __future__ import annotations
 
 import math
+import re
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     pass
 
 ABSENT = "-"
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class UserError(Exception):
@@ -79,12 +81,10 @@ def day(text: str, option: str) -> date:
     UserError
         If it is not YYYY-MM-DD.
     """
-    try:
-        if len(text) != len("YYYY-MM-DD"):
-            raise ValueError(text)
-        return date.fromisoformat(text)
-    except ValueError:
-        raise UserError(f"{option} {text[:40]!r}: expected a date such as 2026-01-15") from None
+    if _DATE.fullmatch(text):
+        with suppress(ValueError):
+            return date.fromisoformat(text)
+    raise UserError(f"{option} {text[:40]!r}: expected a date such as 2026-01-15")
 
 
 @contextmanager

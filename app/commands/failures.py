@@ -5,12 +5,11 @@ What belongs here: which failures are the person's to put right. What does not: 
 
 from __future__ import annotations
 
-import logging
 import traceback
 from datetime import UTC, datetime
-from pathlib import Path
 
 from app.commands.console import UserError, complain
+from app.commands.logs import log_file
 
 BAD_INPUT, UNEXPECTED, INTERRUPTED = 2, 1, 130
 
@@ -56,6 +55,7 @@ def _where(error: BaseException) -> str:
 
     try:
         path = log_file(load_settings().home)
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a", encoding="utf-8") as log:
             log.write(
                 f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC\n{''.join(traceback.format_exception(error))}\n"
@@ -63,17 +63,3 @@ def _where(error: BaseException) -> str:
     except (OSError, UserError):
         return "its log could not be written"
     return f"details are in {path}"
-
-
-def log_file(home: Path) -> Path:
-    """Return the log of the commands of a home, its folder made."""
-    path = home / "logs" / "periscope.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
-
-
-def log_to_file(home: Path) -> None:
-    """Send log records of every library to the log of this home rather than to the terminal."""
-    handler = logging.FileHandler(log_file(home), encoding="utf-8", delay=True)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s"))
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)

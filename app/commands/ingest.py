@@ -1,7 +1,7 @@
 """``periscope ingest``: files into the lake, then through the whole graph.
 
-What belongs here: which files, symbols and dates are taken, and the line printed for each snapshot. What does not:
-formats (``periscope_assets.sources``), landing and building (``periscope_assets.pipeline``).
+What belongs here: which files, symbols and dates are taken, and the line printed for each snapshot. What does
+not: formats (``periscope_assets.sources``), landing and building (``periscope_assets.pipeline``).
 """
 
 from __future__ import annotations
@@ -208,7 +208,7 @@ def spans(manifests: Sequence[RawManifest]) -> list[tuple[date, date]]:
 
 
 def _report(lines: Sequence[Line], manifests: Sequence[RawManifest], store: Reader) -> bool:
-    """Print a line for each landed snapshot and each failure of what landed; return whether there was none."""
+    """Print a line for each landed snapshot and each failure of what landed; return whether none failed."""
     landed = {(manifest.symbol, manifest.session.isoformat()) for manifest in manifests}
     mine = [line for line in lines if (line.symbol, line.session) in landed]
     names = {(manifest.symbol, as_of): manifest.name for manifest in manifests for as_of in manifest.as_of}

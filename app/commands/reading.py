@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from app.commands.console import UserError
+from app.commands.logs import log_to_file
 from periscope_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def load_settings() -> Settings:
-    """Return the settings of the environment.
+    """Return the settings of the environment; from then on, logs go to their home.
 
     Raises
     ------
@@ -27,12 +29,16 @@ def load_settings() -> Settings:
         Naming the first setting that is wrong.
     """
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         first = error.errors()[0]
         name = "__".join(str(part) for part in first["loc"]).upper()
         more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
         raise UserError(f"setting PERISCOPE_{name}: {first['msg']}{more}") from None
+    except SettingsError as error:
+        raise UserError(f"setting of the environment: {error}, expected JSON") from None
+    log_to_file(settings.home)
+    return settings
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The embedded database as a shared guest: up while a command needs it, down when the last one leaves.
 
-What belongs here: who keeps the embedded server of a home alive. What does not: its start (``store.embedded``).
+What belongs here: who keeps the embedded server of a home up. What does not: its start (``store.embedded``).
 """
 
 from __future__ import annotations

@@ -1,0 +1,116 @@
+"""Processes are told apart by start time, and a group ends with its orphans."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.services import state
+from app.services.processes import ProcessId, current, identify, spawn, stop_groups, wait_until
+from app.services.state import AlreadyRunningError, HomeState, ServiceState, supervisor_lock
+from app.services.stopping import stop_leftovers, stop_services
+
+SLEEPS = "import signal, sys; print('up', flush=True); signal.pause()"
+STUBBORN = (
+    "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); signal.pause()"
+)
+PARENT = (
+    "import subprocess, sys, signal\n"
+    f"child = subprocess.Popen([sys.executable, '-c', {SLEEPS!r}], stdout=subprocess.PIPE)\n"
+    "child.stdout.readline(); print(child.pid, flush=True); signal.pause()"
+)
+
+
+def _started(tmp_path: Path, code: str, name: str = "one") -> tuple[subprocess.Popen[bytes], ProcessId, str]:
+    log = tmp_path / f"{name}.log"
+    child = spawn(["-c", code], log, {**os.environ, "PERISCOPE_HOME": str(tmp_path)})
+    assert wait_until(lambda: log.exists() and log.read_text().endswith("\n"), 10.0)
+    return child, identify(child.pid), log.read_text()
+
+
+def test_a_process_is_itself_and_no_other():
+    assert current().alive
+    assert not ProcessId(os.getpid(), "another start").alive
+    with pytest.raises(ProcessLookupError):
+        identify(2**22 + 7)
+
+
+def test_a_zombie_is_not_alive(tmp_path):
+    child, identity, _ = _started(tmp_path, SLEEPS)
+    child.kill()
+    assert wait_until(lambda: not identity.alive, 5.0)
+    assert identify(child.pid) == identity
+    child.wait()
+
+
+def test_a_group_ends_with_its_children_and_a_stubborn_one_is_killed(tmp_path):
+    parent, leader, output = _started(tmp_path, PARENT)
+    stubborn, other, _ = _started(tmp_path, STUBBORN, "stubborn")
+    stop_groups([leader, other], f"PERISCOPE_HOME={tmp_path}", patience=0.5)
+    assert not psutil.pid_exists(int(output)) or psutil.Process(int(output)).status() == psutil.STATUS_ZOMBIE
+    assert (parent.wait(), stubborn.wait()) == (-signal.SIGTERM, -signal.SIGKILL)
+
+
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="orphans of a dead leader are found through /proc")
+def test_orphans_of_a_dead_leader_are_found_only_by_the_mark_of_their_home(tmp_path):
+    parent, leader, output = _started(tmp_path, PARENT)
+    orphan = psutil.Process(int(output))
+    parent.kill()
+    parent.wait()
+    stop_groups([leader], "PERISCOPE_HOME=/elsewhere", patience=0.2)
+    assert orphan.is_running()
+    stop_groups([leader], f"PERISCOPE_HOME={tmp_path}", patience=5.0)
+    assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
+
+
+def test_a_recycled_pid_is_left_alone(tmp_path):
+    child, identity, _ = _started(tmp_path, SLEEPS)
+    stranger = ProcessId(identity.pid, "started before")
+    supervisor = ProcessId(identity.pid, "a dead supervisor")
+    state.write_state(tmp_path, HomeState(supervisor, state.RUNNING, (ServiceState("api", stranger, None),)))
+    assert stop_services(tmp_path) == []
+    assert identity.alive
+    assert state.read_state(tmp_path) is None
+    child.kill()
+    child.wait()
+
+
+def test_leftovers_of_a_dead_supervisor_are_stopped(tmp_path):
+    child, identity, _ = _started(tmp_path, SLEEPS)
+    dead = ProcessId(identity.pid, "a dead supervisor")
+    state.write_state(tmp_path, HomeState(dead, state.RUNNING, (ServiceState("api", identity, "http://x"),)))
+    stop_leftovers(tmp_path)
+    assert child.wait() == -signal.SIGTERM
+    assert state.read_state(tmp_path) is None
+
+
+def test_the_state_comes_back_as_written_and_damage_is_no_state(tmp_path):
+    written = HomeState(
+        current(),
+        state.STARTING,
+        (ServiceState("api", current(), "http://127.0.0.1:8000"), ServiceState("dagster-daemon", None, None)),
+    )
+    state.write_state(tmp_path, written)
+    assert state.read_state(tmp_path) == written
+    (tmp_path / "run" / "services.json").write_text("{")
+    assert state.read_state(tmp_path) is None
+
+
+def test_one_supervisor_a_home(tmp_path):
+    code = (
+        "from pathlib import Path; from app.services.state import supervisor_lock\n"
+        f"supervisor_lock(Path({str(tmp_path)!r})).__enter__()"
+    )
+    with supervisor_lock(tmp_path):
+        with pytest.raises(AlreadyRunningError), supervisor_lock(tmp_path):
+            pass
+        other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+        assert "AlreadyRunningError" in other.stderr
+    with supervisor_lock(tmp_path):
+        pass
