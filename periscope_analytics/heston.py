@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from periscope_analytics.arguments import columns
 from periscope_analytics.errors import Status
 from periscope_analytics.implied_vol import implied_vol as black_implied_vol
-from periscope_analytics.kernels.heston import slice_prices
+from periscope_analytics.kernels.heston import prices
 
 Floats = NDArray[np.float64]
 
@@ -118,8 +118,10 @@ class HestonParams:
         out = np.full(f.size, np.nan)
         known = (f > 0.0) & np.isfinite(f) & (strikes > 0.0) & np.isfinite(strikes) & np.isfinite(t)
         known &= (d > 0.0) & np.isfinite(d)
-        k = np.log(strikes[known]) - np.log(f[known])
-        calls, puts, _ = forward_values(np.array(astuple(self)), k, t[known], tolerance)
+        k = np.full(f.size, np.nan)
+        k[known] = np.log(strikes[known]) - np.log(f[known])
+        known &= np.abs(k) <= FURTHEST_LOG_MONEYNESS
+        calls, puts, _ = forward_values(np.array(astuple(self)), k[known], t[known], tolerance)
         out[known] = np.where(call[known], calls, puts) * f[known] * d[known]
         return out.reshape(shape)
 
@@ -170,34 +172,12 @@ def forward_values(
         NaN where the quadrature did not converge.
     gradient : ndarray, shape (5, n) or (0, n)
     """
-    call, put = np.empty(k.size), np.empty(k.size)
-    slopes = np.zeros((5 if gradient else 0, k.size))
     maturities, member = np.unique(tau, return_inverse=True)
     order = np.argsort(member, kind="stable")
     edges = np.searchsorted(member[order], np.arange(maturities.size + 1))
-    for i, maturity in enumerate(maturities):
-        at = order[edges[i] : edges[i + 1]]
-        call[at], put[at], slopes[:, at] = _slice(params, k[at], float(maturity), tolerance, slopes.shape[0])
-    return call, put, slopes
-
-
-def _slice(
-    params: Floats, k: Floats, tau: float, tolerance: float, rows: int
-) -> tuple[Floats, Floats, Floats]:
-    """Return one maturity's values, at the coarser tolerance where the finer one is out of reach."""
-    call, put, slopes = np.empty(k.size), np.empty(k.size), np.zeros((rows, k.size))
-    decay = -np.expm1(-params[1] * tau) / params[1]
-    variance = params[2] * (tau - decay) + params[0] * decay
-    if variance <= (0.1 * tolerance) ** 2:
-        ratio = np.exp(k)
-        return np.maximum(1.0 - ratio, 0.0), np.maximum(ratio - 1.0, 0.0), slopes
-    near = np.abs(k) <= FURTHEST_LOG_MONEYNESS
-    inner = k[near]
-    values, others, inner_slopes = np.empty(inner.size), np.empty(inner.size), np.zeros((rows, inner.size))
-    done = slice_prices(inner, tau, params, tolerance, values, others, inner_slopes)
-    if not done and tolerance < DEFAULT_TOLERANCE:
-        done = slice_prices(inner, tau, params, DEFAULT_TOLERANCE, values, others, inner_slopes)
-    call[:], put[:] = np.nan, np.nan
-    if done:
-        call[near], put[near], slopes[:, near] = values, others, inner_slopes
-    return call, put, slopes
+    call, put = np.full(k.size, np.nan), np.full(k.size, np.nan)
+    slopes = np.zeros((5 if gradient else 0, k.size))
+    prices(k[order], edges, maturities, params, tolerance, call, put, slopes)
+    back = np.empty_like(order)
+    back[order] = np.arange(order.size)
+    return call[back], put[back], slopes[:, back]

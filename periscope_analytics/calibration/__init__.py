@@ -1,5 +1,10 @@
 """Fits of models to quotes: ``fit_x(...) -> Calibration[XParams]``.
 
-What belongs here: objectives, optimisers' drivers and the result type. What does not: model evaluation (it lives in the
-twin module of the same name one level up) and kernels.
+What belongs here: objectives, optimisers' drivers and the result type. What does not: model evaluation (it
+lives in the twin module of the same name one level up) and kernels.
 """
+
+from periscope_analytics.calibration.heston import fit_heston
+from periscope_analytics.calibration.result import Calibration
+
+__all__ = ["Calibration", "fit_heston"]

@@ -29,7 +29,8 @@ class Calibration(Generic[P]):
     rmse, max_error : float
         Root mean square and largest absolute residual, in the units of `residuals`.
     residuals : ndarray, shape (n,)
-        Model minus market for each input quote, in the units of the objective (vols as decimals unless the fit says otherwise).
+        Model minus market for each input quote, in the units of the objective (vols as decimals unless the
+        fit says otherwise).
     stderr : ndarray, shape (n_params,)
         One-sigma parameter errors in the order of the parameters' fields; NaN where not identified.
     n_iterations, n_evaluations : int

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
+Integers = NDArray[np.int64]
 Contour = tuple[float, float, float, float]
 """Side (+1 bends up, -1 down), centre, room beyond it, and the angle of the cone that the contour halves."""
 
@@ -36,6 +37,7 @@ MAX_HALVINGS = 6
 CONE = 0.25 * math.pi
 ROUNDING = 2e-16
 SMALLEST_TOLERANCE = 1e-13
+LOOSEST_FALLBACK = 1.01e-8
 NARROW = 0.6
 SMALLEST_CONE = 0.01
 REACH = 12.0
@@ -299,33 +301,17 @@ def _place(value: float, ratio: float, is_put: bool, covered: bool) -> tuple[flo
 
 
 @njit(cache=True, error_model="numpy")
-def slice_prices(
-    k: Floats, tau: float, p: Floats, tolerance: float, call: Floats, put: Floats, gradient: Floats
+def _slice(
+    k: Floats,
+    tau: float,
+    p: Floats,
+    deviation: float,
+    tolerance: float,
+    call: Floats,
+    put: Floats,
+    gradient: Floats,
 ) -> bool:
-    """Fill call and put values over the forward, of one maturity; and their common gradient if it has rows.
-
-    Parameters
-    ----------
-    k : ndarray, shape (n,)
-        ln(strike / forward).
-    tau : float
-        Years, positive.
-    p : ndarray, shape (5,)
-        v0, kappa, theta, sigma, rho.
-    tolerance : float
-        Absolute error that is aimed at, as a share of the forward.
-    call, put : ndarray, shape (n,)
-        Values over the forward.
-    gradient : ndarray, shape (5, n) or (0, n)
-        Derivatives of either by the parameters in the order of `p`.
-
-    Returns
-    -------
-    bool
-        Whether the quadrature converged.
-    """
-    decay = -math.expm1(-p[1] * tau) / p[1]
-    deviation = math.sqrt(p[2] * (tau - decay) + p[0] * decay)
+    """Fill one maturity; return whether all of its strikes converged."""
     split = _split(tau, p, deviation, tolerance)
     nearer = min(max(split, -0.5 * deviation), 0.5 * deviation)
     converged = True
@@ -344,3 +330,52 @@ def slice_prices(
                 for i in range(gradient.shape[0]):
                     gradient[i, at] = scale * total[i + 1, j]
     return converged
+
+
+@njit(cache=True, error_model="numpy")
+def prices(
+    k: Floats,
+    edges: Integers,
+    tau: Floats,
+    p: Floats,
+    tolerance: float,
+    call: Floats,
+    put: Floats,
+    gradient: Floats,
+) -> None:
+    """Fill call and put values over the forward, and their common gradient if that has rows.
+
+    Parameters
+    ----------
+    k : ndarray, shape (n,)
+        ln(strike / forward), maturity by maturity.
+    edges : ndarray of int, shape (m + 1,)
+        Where each maturity's strikes begin and end.
+    tau : ndarray, shape (m,)
+        Years, not negative.
+    p : ndarray, shape (5,)
+        v0, kappa, theta, sigma, rho.
+    tolerance : float
+        Absolute error that is aimed at, as a share of the forward; 1e-8 where rounding forbids it.
+    call, put : ndarray, shape (n,)
+        Values over the forward; NaN for a maturity that did not converge.
+    gradient : ndarray, shape (5, n) or (0, n)
+        Derivatives of either by the parameters in the order of `p`.
+    """
+    for i in range(tau.size):
+        a, b = edges[i], edges[i + 1]
+        decay = -math.expm1(-p[1] * tau[i]) / p[1]
+        deviation = math.sqrt(max(p[2] * (tau[i] - decay) + p[0] * decay, 0.0))
+        if deviation < 0.1 * tolerance:
+            for j in range(a, b):
+                ratio = math.exp(k[j])
+                call[j], put[j] = max(1.0 - ratio, 0.0), max(ratio - 1.0, 0.0)
+                gradient[:, j] = 0.0
+            continue
+        done, aim = False, tolerance
+        while not done and aim <= max(tolerance, LOOSEST_FALLBACK):
+            done = _slice(k[a:b], tau[i], p, deviation, aim, call[a:b], put[a:b], gradient[:, a:b])
+            aim *= 100.0
+        if not done:
+            call[a:b] = math.nan
+            put[a:b] = math.nan

@@ -1,0 +1,128 @@
+"""Fit of the Heston model to implied vols.
+
+What belongs here: residuals, starting points and bounds of the Heston fit. What does not: prices and their
+gradient (``heston``, ``kernels.heston``).
+
+Levenberg-Marquardt on implied-vol residuals with the analytic gradient of the characteristic function, after
+Y. Cui, S. del Bano Rollin, G. Germano (2017), "Full and fast calibration of the Heston stochastic volatility
+model", European Journal of Operational Research 263(2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from periscope_analytics import black
+from periscope_analytics.calibration.objective import (
+    Optimum,
+    Residuals,
+    least_squares,
+    nothing_fitted,
+    quote_columns,
+    summarise,
+)
+from periscope_analytics.calibration.result import Calibration
+from periscope_analytics.errors import Status
+from periscope_analytics.heston import HestonParams, forward_values
+from periscope_analytics.implied_vol import implied_vol
+
+Floats = NDArray[np.float64]
+
+LOWER = np.array([1e-6, 1e-3, 1e-6, 1e-2, -0.999])
+UPPER = np.array([10.0, 100.0, 10.0, 10.0, 0.999])
+N_PARAMS = 5
+TOLERANCE = 1e-10
+SMALLEST_VALUE = 1e-7
+"""Out-of-the-money value over the forward below which a quote says nothing."""
+WARM_UP = 8
+
+
+def fit_heston(
+    forward: ArrayLike,
+    strike: ArrayLike,
+    tau: ArrayLike,
+    iv: ArrayLike,
+    weights: ArrayLike | None = None,
+    initial: HestonParams | None = None,
+) -> Calibration[HestonParams]:
+    """Fit Heston parameters to implied vols of any strikes and expiries.
+
+    Parameters
+    ----------
+    forward, strike, tau, iv : array_like, shape (n,)
+        Forward and strike in one unit, years, Black vols as decimals. A quote with a value that is not
+        finite and positive, or worth less than 1e-7 of its forward, is left out and has the residual NaN.
+    weights : array_like, shape (n,), optional
+        Weight of each squared vol residual; equal by default, zero leaves a quote out.
+    initial : HestonParams, optional
+        First starting point; two others are derived from the quotes.
+
+    Returns
+    -------
+    Calibration of HestonParams
+        Residuals are model vol minus market vol. Status TOO_FEW_STRIKES (fewer usable quotes than
+        parameters), AT_BOUND, NOT_CONVERGED, UNIDENTIFIED (quotes that do not tell all parameters apart, one
+        expiry for instance) or OK.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not broadcast to one dimension or a weight is negative.
+    """
+    (f, x, t, vol), weight = quote_columns(weights, forward=forward, strike=strike, tau=tau, iv=iv)
+    usable = np.logical_and.reduce([(a > 0.0) & np.isfinite(a) for a in (f, x, t, vol)]) & (weight > 0.0)
+    with np.errstate(all="ignore"):
+        k = np.where(usable, np.log(x) - np.log(f), 0.0)
+    value = black.price(1.0, np.exp(k), np.where(usable, t, 0.0), np.where(usable, vol, 0.0), k > 0.0)
+    usable &= value > SMALLEST_VALUE
+    if int(usable.sum()) < N_PARAMS:
+        return nothing_fitted(Status.TOO_FEW_STRIKES, f.size, N_PARAMS)
+    objective = _objective(k[usable], t[usable], vol[usable], value[usable], np.sqrt(weight[usable]))
+    starts = _starts(k[usable], t[usable], vol[usable], initial)
+    best, iterations, evaluations = _best_of(objective, starts)
+    residuals = np.full(f.size, np.nan)
+    residuals[usable] = best.residuals / np.sqrt(weight[usable])
+    return summarise(HestonParams(*best.x.tolist()), best, residuals, iterations, evaluations)
+
+
+def _objective(k: Floats, tau: Floats, vol: Floats, value: Floats, root_weight: Floats) -> Residuals:
+    """Return the weighted vol residuals and their Jacobian as a function of the parameters."""
+    ratio, is_call = np.exp(k), k > 0.0
+    market_vega = black.greeks(1.0, ratio, tau, vol, is_call).vega
+
+    def residuals(params: Floats) -> tuple[Floats, Floats]:
+        call, put, gradient = forward_values(params, k, tau, TOLERANCE, gradient=True)
+        model = np.where(is_call, call, put)
+        resolved = np.where(model > 0.01 * SMALLEST_VALUE, model, np.nan)
+        sigma, status = implied_vol(resolved, 1.0, ratio, tau, is_call)
+        known = status == Status.OK
+        vega = np.where(
+            known, black.greeks(1.0, ratio, tau, np.where(known, sigma, vol), is_call).vega, market_vega
+        )
+        difference = np.where(known, sigma - vol, (model - value) / vega)
+        return root_weight * difference, (root_weight / vega * gradient).T
+
+    return residuals
+
+
+def _starts(k: Floats, tau: Floats, vol: Floats, initial: HestonParams | None) -> list[Floats]:
+    """Return starting points: the caller's, then slow and fast reversion from short to long ATM variance."""
+    near = np.abs(k) / np.sqrt(tau) <= np.quantile(np.abs(k) / np.sqrt(tau), 0.4)
+    variance, when = vol[near] ** 2, tau[near]
+    short = float(np.median(variance[when <= np.quantile(when, 0.25)]))
+    long = float(np.median(variance[when >= np.quantile(when, 0.75)]))
+    lean = -0.6 if np.dot(k - k.mean(), vol) <= 0.0 else 0.4
+    derived = [np.array([short, kappa, long, sigma, lean]) for kappa, sigma in ((1.5, 0.6), (6.0, 1.5))]
+    return derived if initial is None else [np.array(astuple(initial)), *derived]
+
+
+def _best_of(objective: Residuals, starts: list[Floats]) -> tuple[Optimum, int, int]:
+    """Return the best optimum and the work done: a few steps from each start, then the best to its end."""
+    tried = [least_squares(objective, start, LOWER, UPPER, max_iterations=WARM_UP) for start in starts]
+    first = min(tried, key=lambda optimum: optimum.cost if np.isfinite(optimum.cost) else np.inf)
+    best = least_squares(objective, first.x, LOWER, UPPER, max_iterations=200)
+    work = [*tried, best]
+    return best, sum(o.n_iterations for o in work), sum(o.n_evaluations for o in work)
