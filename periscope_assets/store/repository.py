@@ -40,7 +40,8 @@ class Draft:
         Where the market data came from, e.g. ``files:cboe_quote_table`` or ``simulated``.
     run_id : str
     frames : mapping of str to DataFrame
-        Rows by table name, without `publication_id` and `as_of`; all tables of one dataset go in one transaction.
+        Rows by table name, without `publication_id` and `as_of`; all tables of one dataset go in one
+        transaction.
     quality : mapping
         Counts and figures a reader needs to judge the content.
     """
@@ -60,7 +61,18 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of a draft: ``published``, ``unchanged`` (same version is served already) or ``stale`` (a later reader of newer inputs was first)."""
+    """What became of a draft.
+
+    Attributes
+    ----------
+    outcome : {'published', 'unchanged', 'stale'}
+        ``unchanged``: the latest publication has this version and status already. ``stale``: someone who read
+        its inputs later was first.
+    publication_id, known_at, version
+        Of the new publication, or of the latest one where nothing was published.
+    n_rows : int
+        Rows written.
+    """
 
     dataset: str
     symbol: str
@@ -109,7 +121,11 @@ class Reader(Protocol):
         known_at: datetime | None = None,
         statuses: Sequence[str] = (PUBLISHED,),
     ) -> LedgerEntry | None:
-        """Return the entry served for a dataset and symbol: of the snapshot `as_of` exactly, or the latest one at or before `at_or_before`, or the latest of all."""
+        """Return the entry served for a dataset and symbol, None if there is none.
+
+        Of the snapshot `as_of` exactly, or the latest one at or before `at_or_before`, or the latest of all.
+        A rejected publication leaves the published one served; a withdrawn one takes its snapshot out.
+        """
 
     def heads(
         self,
@@ -121,7 +137,7 @@ class Reader(Protocol):
         known_at: datetime | None = None,
         statuses: Sequence[str] | None = (PUBLISHED,),
     ) -> list[LedgerEntry]:
-        """Return one head per dataset, symbol and snapshot with ``start <= as_of < end``, ordered by dataset, symbol, as_of."""
+        """Return one head per dataset, symbol and snapshot, ordered by these; ``start <= as_of < end``."""
 
     def rows(self, entry: LedgerEntry, table: str) -> pd.DataFrame:
         """Return the rows of one publication in the table's column order, keyed columns first, UTC times.
@@ -133,7 +149,10 @@ class Reader(Protocol):
         """
 
     def follow(self, after: datetime, *, limit: int = 1000) -> list[LedgerEntry]:
-        """Return publications with ``after < known_at <= watermark`` in the order in which they became known."""
+        """Return publications with ``after < known_at <= watermark`` in the order in which they became known.
+
+        What became known at one instant is never divided: the last group may exceed `limit`.
+        """
 
 
 class Publisher(Protocol):

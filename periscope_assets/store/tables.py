@@ -1,13 +1,15 @@
 """THE schema: every table, its natural key, the meaning and unit of each column.
 
-What belongs here: table definitions, from which migrations, writes, checks, column metadata and docs are driven.
-What does not: queries. Data tables are keyed by ``(publication_id, as_of, natural key)`` and are only inserted into.
+What belongs here: table definitions, from which migrations, writes, checks, column metadata and docs are
+driven. What does not: queries. Data tables are keyed by ``(publication_id, as_of, natural key)`` and are only
+inserted into.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import (
     BigInteger,
@@ -17,6 +19,7 @@ from sqlalchemy import (
     DateTime,
     Double,
     Identity,
+    Index,
     Integer,
     MetaData,
     PrimaryKeyConstraint,
@@ -33,27 +36,27 @@ metadata = MetaData(schema=SCHEMA)
 fence_sequence = Sequence("fence_seq", metadata=metadata)
 
 
-def _text(name: str, comment: str, *, nullable: bool = False) -> Column[str]:
+def _text(name: str, comment: str, *, nullable: bool = False) -> Column[Any]:
     return Column(name, Text, nullable=nullable, comment=comment)
 
 
-def _number(name: str, comment: str, *, nullable: bool = True) -> Column[float]:
+def _number(name: str, comment: str, *, nullable: bool = True) -> Column[Any]:
     return Column(name, Double, nullable=nullable, comment=comment)
 
 
-def _count(name: str, comment: str, *, nullable: bool = False) -> Column[int]:
+def _count(name: str, comment: str, *, nullable: bool = False) -> Column[Any]:
     return Column(name, Integer, nullable=nullable, comment=comment)
 
 
-def _flag(name: str, comment: str, *, nullable: bool = False) -> Column[bool]:
+def _flag(name: str, comment: str, *, nullable: bool = False) -> Column[Any]:
     return Column(name, Boolean, nullable=nullable, comment=comment)
 
 
-def _time(name: str, comment: str, *, nullable: bool = False) -> Column[object]:
+def _time(name: str, comment: str, *, nullable: bool = False) -> Column[Any]:
     return Column(name, DateTime(timezone=True), nullable=nullable, comment=comment)
 
 
-def _expiry() -> list[Column[object]]:
+def _expiry() -> list[Column[Any]]:
     """Columns that name one expiry: AM- and PM-settled options of one date differ in `expiry_at`."""
     return [
         _time("expiry_at", "settlement instant, UTC"),
@@ -63,7 +66,7 @@ def _expiry() -> list[Column[object]]:
     ]
 
 
-def _contract() -> list[Column[object]]:
+def _contract() -> list[Column[Any]]:
     return [
         _text("contract", "vendor's contract symbol, OCC without padding for US listings"),
         _time("expiry_at", "settlement instant, UTC"),
@@ -72,7 +75,7 @@ def _contract() -> list[Column[object]]:
     ]
 
 
-def _data_table(name: str, key: list[str], columns: list[Column[object]], comment: str) -> Table:
+def _data_table(name: str, key: list[str], columns: list[Column[Any]], comment: str) -> Table:
     head = [
         Column("publication_id", BigInteger, nullable=False, comment="ledger entry this row belongs to"),
         _time("as_of", "market time of the snapshot, UTC"),
@@ -100,6 +103,7 @@ publications = Table(
     Column("quality", JSONB, nullable=False, comment="counts and figures of the content"),
     _time("purged_at", "when retention dropped the rows", nullable=True),
     UniqueConstraint("dataset", "symbol", "as_of", "known_at", name="publications_content_key"),
+    Index("publications_known_at", "known_at"),
     comment="the ledger: one row per change of content of a dataset, symbol and snapshot",
 )
 
@@ -109,6 +113,13 @@ publish_clock = Table(
     Column("id", SmallInteger, primary_key=True, comment="always 1"),
     _time("known_at", "watermark: the latest known_at that was given out"),
     comment="one row; its lock is the mutex of known_at",
+)
+
+lake_outbox = Table(
+    "lake_outbox",
+    metadata,
+    Column("publication_id", BigInteger, primary_key=True, comment="ledger entry"),
+    comment="ledger entries that the lake has not confirmed yet",
 )
 
 options_snapshots = _data_table(
@@ -311,7 +322,7 @@ mispricings = _data_table(
         _number("stderr", "one-sigma error of the difference, decimal"),
         _number("half_spread_iv", "half of ask_iv - bid_iv, decimal"),
         _number("z_score", "difference over the robust spread of the surface's differences"),
-        _number("edge_usd", "model minus market value net of half-spread, USD per unit; null when inside the spread"),
+        _number("edge_usd", "model minus market value net of half-spread, USD per unit; null inside"),
         _text("status", "ok or why there is no difference"),
     ],
     "market against model by contract",
@@ -335,6 +346,11 @@ trade_signals = _data_table(
         _text("reason", "why, in one sentence with its numbers"),
     ],
     "ranked trade signals",
+)
+
+LEDGER_TABLES = frozenset({"publications", "publish_clock", "lake_outbox"})
+PER_CONTRACT_TABLES = frozenset(
+    {"options_snapshots", "quarantined_quotes", "implied_vols", "mispricings"},
 )
 
 DATASETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -363,3 +379,18 @@ def table(name: str) -> Table:
         If the schema has none.
     """
     return metadata.tables[f"{SCHEMA}.{name}"]
+
+
+def data_tables() -> list[Table]:
+    """Return the tables that hold rows of publications, in the order in which they are defined."""
+    return [each for each in metadata.tables.values() if each.name not in LEDGER_TABLES]
+
+
+def natural_key(of: Table) -> list[str]:
+    """Return the columns that tell the rows of one publication apart."""
+    return [column.name for column in of.primary_key.columns][2:]
+
+
+def content_columns(of: Table) -> list[Column[Any]]:
+    """Return the columns that a publisher fills in: all but `publication_id` and `as_of`."""
+    return list(of.columns)[2:]

@@ -1,0 +1,271 @@
+"""The lake: raw bytes, what was read from them, published rows as Parquet, and a second copy of the ledger.
+
+What belongs here: which object lies under which key and how it is written and checked. What does not:
+vendor formats, SQL, how objects come to rest (``objects``). Keys are built only from checked symbols,
+dates, names and hashes.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import logging
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, date, datetime
+from hashlib import sha256
+from typing import Any
+
+import pandas as pd
+from sqlalchemy.dialects.postgresql import JSONB
+
+from periscope_analytics.conventions import NEW_YORK, check_symbol
+from periscope_assets.store import tables
+from periscope_assets.store.objects import Objects
+from periscope_assets.store.repository import LedgerEntry
+
+logger = logging.getLogger(__name__)
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_\-]{0,127}")
+_MANIFESTS, _LEDGER, _DATASETS = "raw/manifests", "ledger", "datasets"
+
+
+class LakeCorruptError(RuntimeError):
+    """An object of the lake is not what its name says; the message names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RawManifest:
+    """What a landed payload holds of one symbol and session.
+
+    Attributes
+    ----------
+    sha256 : str
+        Of the bytes as received; the key of the raw object.
+    name : str
+        File name or request, for messages.
+    layout : str
+        Vendor format that recognised it.
+    symbol : str
+    session : date
+        Session (New York) that the snapshots belong to.
+    as_of : tuple of datetime
+        Snapshots of the symbol in the payload, UTC, ascending.
+    n_raw : int
+        Option records of the symbol in all snapshots.
+    size : int
+        Bytes as received.
+    received_at : datetime or None
+    companions : mapping of str to str
+        sha256 of landed files that the layout can't be read without, by name.
+    """
+
+    sha256: str
+    name: str
+    layout: str
+    symbol: str
+    session: date
+    as_of: tuple[datetime, ...]
+    n_raw: int
+    size: int
+    received_at: datetime | None = None
+    companions: Mapping[str, str] = field(default_factory=dict)
+
+
+class Lake:
+    """Everything below one URL.
+
+    Parameters
+    ----------
+    url : str
+        A folder, ``file://`` or ``s3://bucket/prefix``.
+    options
+        Passed to the file system (endpoint, credentials).
+    """
+
+    def __init__(self, url: str, **options: Any) -> None:
+        self._objects = Objects(url, **options)
+
+    @property
+    def url(self) -> str:
+        """Where it is."""
+        return self._objects.url
+
+    def land(self, content: bytes) -> str:
+        """Keep bytes for ever and return their sha256; what is there is checked, not written again."""
+        digest = sha256(content).hexdigest()
+        key = _raw_key(digest)
+        if self._objects.exists(key):
+            try:
+                self.read_raw(digest)
+            except LakeCorruptError as error:
+                logger.warning("replaced by the bytes landed now: %s", error)
+                self._objects.replace(key, gzip.compress(content, mtime=0))
+            return digest
+        self._objects.create(key, gzip.compress(content, mtime=0))
+        return digest
+
+    def read_raw(self, digest: str) -> bytes:
+        """Return landed bytes.
+
+        Raises
+        ------
+        FileNotFoundError
+            If none of that sha256 have landed.
+        LakeCorruptError
+            If the object does not hold these bytes.
+        """
+        key = _raw_key(digest)
+        try:
+            content = gzip.decompress(self._objects.read(key))
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise LakeCorruptError(f"{self.url}/{key}: {error}") from error
+        if sha256(content).hexdigest() != digest:
+            raise LakeCorruptError(f"{self.url}/{key}: the bytes have another sha256 than the name")
+        return content
+
+    def register(self, manifest: RawManifest) -> bool:
+        """Keep what a payload holds of one symbol and session; return False if that was known."""
+        key = f"{_session_key(manifest.symbol, manifest.session)}/{_check_sha256(manifest.sha256)}.json"
+        return self._objects.create(key, _to_json(asdict(manifest)))
+
+    def manifests(self, symbol: str, session: date) -> list[RawManifest]:
+        """Return what has landed of a symbol and session, in order of receipt; of unknown receipt first."""
+        found = [self._manifest(key) for key in self._objects.keys(_session_key(symbol, session))]
+        oldest = datetime.min.replace(tzinfo=UTC)
+        return sorted(found, key=lambda each: (each.received_at or oldest, each.as_of, each.sha256))
+
+    def manifests_between(self, symbol: str, start: date, end: date) -> list[RawManifest]:
+        """Return what has landed of a symbol in the sessions ``start <= session < end``."""
+        days = [day for day in self.sessions(symbol) if start <= day < end]
+        return [manifest for day in days for manifest in self.manifests(symbol, day)]
+
+    def sessions(self, symbol: str) -> list[date]:
+        """Return the sessions of which something of a symbol has landed, ascending."""
+        days = [date.fromisoformat(name.removeprefix("date=")) for name in self._objects.folders(_MANIFESTS)]
+        folder = f"symbol={check_symbol(symbol)}"
+        return [
+            day for day in days if folder in self._objects.folders(f"{_MANIFESTS}/date={day.isoformat()}")
+        ]
+
+    def write_dataset(
+        self, table: str, symbol: str, as_of: datetime, version: str, frame: pd.DataFrame
+    ) -> bool:
+        """Keep the rows of one table and content version as Parquet; return False if they are there."""
+        buffer = io.BytesIO()
+        key = _dataset_key(table, symbol, as_of, version)
+        if self._objects.exists(key):
+            return False
+        _encode_json_columns(table, frame).to_parquet(buffer, index=False, compression="zstd")
+        return self._objects.create(key, buffer.getvalue())
+
+    def read_dataset(self, table: str, symbol: str, as_of: datetime, version: str) -> pd.DataFrame:
+        """Return the rows of one table and content version, as published.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there are none.
+        LakeCorruptError
+            If the object can't be read.
+        """
+        key = _dataset_key(table, symbol, as_of, version)
+        content = self._objects.read(key)
+        try:
+            frame = pd.read_parquet(io.BytesIO(content))
+        except (ValueError, OSError) as error:
+            raise LakeCorruptError(f"{self.url}/{key}: {error}") from error
+        return _decode_json_columns(table, frame)
+
+    def append_ledger(self, entry: LedgerEntry) -> bool:
+        """Keep a copy of a ledger entry; return False if it is there."""
+        stamp = entry.known_at.astimezone(UTC)
+        name = f"{stamp:%Y%m%dT%H%M%S}{stamp.microsecond:06d}Z-{entry.publication_id:012d}"
+        return self._objects.create(f"{_LEDGER}/date={stamp:%Y-%m-%d}/{name}.json", _to_json(asdict(entry)))
+
+    def ledger(self) -> Iterator[LedgerEntry]:
+        """Yield the kept ledger entries in the order in which they became known."""
+        for key in self._objects.keys(_LEDGER):
+            values = self._read_json(key)
+            for name in ("as_of", "known_at", "purged_at"):
+                values[name] = _instant(values[name])
+            yield LedgerEntry(**values)
+
+    def _manifest(self, key: str) -> RawManifest:
+        values = self._read_json(key)
+        values["session"] = date.fromisoformat(values["session"])
+        values["as_of"] = tuple(datetime.fromisoformat(each) for each in values["as_of"])
+        values["received_at"] = _instant(values["received_at"])
+        known = {each.name for each in fields(RawManifest)}
+        return RawManifest(**{name: value for name, value in values.items() if name in known})
+
+    def _read_json(self, key: str) -> dict[str, Any]:
+        try:
+            values = json.loads(self._objects.read(key))
+        except ValueError as error:
+            raise LakeCorruptError(f"{self.url}/{key}: {error}") from error
+        if not isinstance(values, dict):
+            raise LakeCorruptError(f"{self.url}/{key}: expected a JSON object")
+        return values
+
+
+def _check_sha256(digest: str) -> str:
+    if not _SHA256.fullmatch(digest):
+        raise ValueError(f"sha256 {digest[:80]!r}: expected 64 lower-case hexadecimal digits")
+    return digest
+
+
+def _raw_key(digest: str) -> str:
+    return f"raw/{_check_sha256(digest)[:2]}/{digest}.gz"
+
+
+def _session_key(symbol: str, session: date) -> str:
+    return f"{_MANIFESTS}/date={session:%Y-%m-%d}/symbol={check_symbol(symbol)}"
+
+
+def _dataset_key(table: str, symbol: str, as_of: datetime, version: str) -> str:
+    if not _VERSION.fullmatch(version):
+        raise ValueError(f"version {version[:80]!r}: expected 1-128 characters 0-9 A-Z a-z _ -")
+    day = as_of.astimezone(NEW_YORK).date()
+    name = tables.table(table).name
+    return f"{_DATASETS}/{name}/date={day:%Y-%m-%d}/symbol={check_symbol(symbol)}/{version}.parquet"
+
+
+def _instant(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    if isinstance(value, date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} in the lake's JSON")
+
+
+def _to_json(values: Mapping[str, Any]) -> bytes:
+    return json.dumps(values, default=_plain, allow_nan=False, sort_keys=True).encode()
+
+
+def _json_columns(table: str) -> list[str]:
+    return [column.name for column in tables.table(table).columns if isinstance(column.type, JSONB)]
+
+
+def _encode_json_columns(table: str, frame: pd.DataFrame) -> pd.DataFrame:
+    """Objects of varying keys have no one Parquet type: they rest as JSON text."""
+    encoded = {
+        name: [json.dumps(value, sort_keys=True) for value in frame[name]] for name in _json_columns(table)
+    }
+    return frame.assign(**encoded)
+
+
+def _decode_json_columns(table: str, frame: pd.DataFrame) -> pd.DataFrame:
+    decoded = {
+        name: pd.Series([json.loads(value) for value in frame[name]], dtype=object)
+        for name in _json_columns(table)
+    }
+    return frame.assign(**decoded)

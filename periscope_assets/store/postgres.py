@@ -1,0 +1,319 @@
+"""The store on PostgreSQL, with or without TimescaleDB.
+
+What belongs here: connections, as-served reads, and handing drafts to ``publishing``. What does not: the
+schema (``tables``), how it changes (``migrate``), settings (``connect``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import psycopg
+from psycopg import sql
+from sqlalchemy import create_engine
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from periscope_analytics.conventions import check_symbol
+from periscope_assets.store import migrate, publishing, tables
+from periscope_assets.store.frames import typed
+from periscope_assets.store.lake import Lake
+from periscope_assets.store.repository import (
+    PUBLISHED,
+    WITHDRAWN,
+    Draft,
+    LedgerEntry,
+    PurgedError,
+    Receipt,
+    StoreUnavailableError,
+)
+
+_OPTIONS = "-c timezone=UTC -c lock_timeout=60s -c idle_in_transaction_session_timeout=120s"
+_POOL_SIZE, _POOL_OVERFLOW = 5, 20
+_ATTEMPTS = 3
+_COLUMNS = ", ".join(LedgerEntry.__slots__)
+_VISIBLE = """
+known_at <= least(%(known_at)s::timestamptz, (SELECT known_at FROM periscope.publish_clock))
+"""
+_HEAD = f"""
+SELECT * FROM (
+    SELECT DISTINCT ON (as_of) {_COLUMNS} FROM periscope.publications
+    WHERE dataset = %(dataset)s AND symbol = %(symbol)s AND {_VISIBLE} AND {{snapshot}}
+        AND status = ANY(%(deciding)s)
+    ORDER BY as_of DESC, known_at DESC
+) AS head
+WHERE status = ANY(%(statuses)s) LIMIT 1
+"""  # noqa: S608
+_HEADS = f"""
+SELECT * FROM (
+    SELECT DISTINCT ON (dataset, symbol, as_of) {_COLUMNS} FROM periscope.publications
+    WHERE {_VISIBLE} AND {{conditions}}
+    ORDER BY dataset, symbol, as_of, known_at DESC
+) AS head
+WHERE %(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s)
+ORDER BY dataset, symbol, as_of
+"""  # noqa: S608
+_FOLLOW = f"""
+SELECT * FROM (
+    SELECT {_COLUMNS} FROM periscope.publications
+    WHERE known_at > %(after)s AND known_at <= (SELECT known_at FROM periscope.publish_clock)
+    ORDER BY known_at FETCH FIRST %(limit)s ROWS WITH TIES
+) AS page
+ORDER BY known_at, publication_id
+"""  # noqa: S608
+_OWED = f"SELECT {_COLUMNS} FROM periscope.publications JOIN periscope.lake_outbox USING (publication_id)"  # noqa: S608
+
+
+class PostgresStore:
+    """A store that reads and publishes.
+
+    Parameters
+    ----------
+    url : str
+        ``postgresql://...``; a SQLAlchemy driver in it is ignored.
+    clock : callable, optional
+        Gives the time that publications become known at; the server's clock by default. It may stand still
+        or go back: `known_at` still increases.
+    lake : Lake, optional
+        Gets a copy of all rows and ledger entries.
+    """
+
+    def __init__(
+        self, url: str, *, clock: Callable[[], datetime] | None = None, lake: Lake | None = None
+    ) -> None:
+        self._url = _parse(url)
+        self._clock = clock
+        self.lake = lake
+        self._engine = create_engine(
+            "postgresql+psycopg://",
+            creator=self._connect,
+            isolation_level="AUTOCOMMIT",
+            pool_size=_POOL_SIZE,
+            max_overflow=_POOL_OVERFLOW,
+            pool_pre_ping=True,
+        )
+
+    @property
+    def address(self) -> str:
+        """Where the database is, without the password."""
+        host = self._url.host or self._url.query.get("host") or "localhost"
+        port = f":{self._url.port}" if self._url.port else ""
+        return f"{self._url.username or ''}@{host}{port}/{self._url.database or ''}".removeprefix("@")
+
+    def migrate(self) -> None:
+        """Bring the database to the current schema, and the lake's ledger up to date."""
+        with self._translated(None):
+            migrate.migrate(self._engine)
+        self.settle_lake()
+
+    def fence(self) -> int:
+        """Return a number greater than every fence taken before."""
+        return int(self._fetch("SELECT nextval('periscope.fence_seq')")[0][0])
+
+    def publish(self, drafts: Sequence[Draft], fence: int) -> list[Receipt]:
+        """Publish drafts in one transaction and return one receipt each, in order.
+
+        Raises
+        ------
+        ValueError
+            If a draft is not as the schema wants it, or two are of one snapshot; nothing is published then.
+        StoreUnavailableError
+            If the database can't be reached or gives up; nothing is published then.
+        """
+        batch = [publishing.prepare(draft) for draft in drafts]
+        if len({each.snapshot for each in batch}) < len(batch):
+            raise ValueError("several drafts are of one dataset, symbol and as_of")
+        if not batch:
+            return []
+        with self._session() as connection:
+            receipts, entries = self._publish(connection, batch, fence)
+            if self.lake is not None and entries:
+                publishing.settle(connection, self.lake, entries)
+        return receipts
+
+    def settle_lake(self) -> None:
+        """Append the ledger entries that the lake is owed since a writer was killed after its commit."""
+        if self.lake is None:
+            return
+        with self._session() as connection:
+            owed = [_entry(row) for row in connection.execute(_OWED)]
+            if owed:
+                publishing.settle(connection, self.lake, owed)
+
+    def watermark(self) -> datetime:
+        """Return the latest `known_at` that is visible and final; in 1970 if nothing was published yet."""
+        stamp: datetime = self._fetch("SELECT known_at FROM periscope.publish_clock")[0][0]
+        return stamp.astimezone(UTC)
+
+    def head(
+        self,
+        dataset: str,
+        symbol: str,
+        *,
+        as_of: datetime | None = None,
+        at_or_before: datetime | None = None,
+        known_at: datetime | None = None,
+        statuses: Sequence[str] = (PUBLISHED,),
+    ) -> LedgerEntry | None:
+        """Return the entry served for a dataset and symbol; see ``repository.Reader``."""
+        snapshot = "as_of <= %(at_or_before)s" if at_or_before is not None else "true"
+        parameters = {
+            "dataset": dataset,
+            "symbol": check_symbol(symbol),
+            "as_of": as_of,
+            "at_or_before": at_or_before,
+            "known_at": known_at,
+            "statuses": list(statuses),
+            "deciding": [*statuses, WITHDRAWN],
+        }
+        query = _HEAD.format(snapshot="as_of = %(as_of)s" if as_of is not None else snapshot)
+        rows = self._fetch(query, parameters)
+        return _entry(rows[0]) if rows else None
+
+    def heads(
+        self,
+        dataset: str | None = None,
+        symbol: str | None = None,
+        *,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        known_at: datetime | None = None,
+        statuses: Sequence[str] | None = (PUBLISHED,),
+    ) -> list[LedgerEntry]:
+        """Return one head per dataset, symbol and snapshot; see ``repository.Reader``."""
+        wanted = {
+            "dataset = %(dataset)s": dataset,
+            "symbol = %(symbol)s": symbol,
+            "as_of >= %(start)s": start,
+            "as_of < %(end)s": end,
+            "status = ANY(%(deciding)s)": statuses,
+        }
+        conditions = [condition for condition, value in wanted.items() if value is not None]
+        parameters = {
+            "dataset": dataset,
+            "symbol": symbol,
+            "start": start,
+            "end": end,
+            "known_at": known_at,
+            "statuses": None if statuses is None else list(statuses),
+            "deciding": [*(statuses or ()), WITHDRAWN],
+        }
+        query = _HEADS.format(conditions=" AND ".join(conditions) or "true")
+        return [_entry(row) for row in self._fetch(query, parameters)]
+
+    def rows(self, entry: LedgerEntry, table: str) -> pd.DataFrame:
+        """Return the rows of one publication, in the table's column order and the order of its natural key.
+
+        Raises
+        ------
+        PurgedError
+            If retention has dropped the rows.
+        KeyError
+            If the schema has no such table.
+        """
+        found = tables.table(table)
+        names = [column.name for column in found.columns]
+        query = sql.SQL("SELECT {} FROM {} WHERE publication_id = %s AND as_of = %s ORDER BY {}").format(
+            sql.SQL(", ").join(map(sql.Identifier, names)),
+            sql.Identifier(tables.SCHEMA, table),
+            sql.SQL(", ").join(map(sql.Identifier, ["publication_id", *tables.natural_key(found)])),
+        )
+        rows = self._fetch(query, [entry.publication_id, entry.as_of], binary=True)
+        if entry.purged_at is not None or (not rows and self._is_purged(entry)):
+            raise PurgedError(
+                f"{entry.dataset} {entry.symbol} {entry.as_of:%Y-%m-%dT%H:%M:%SZ}: the rows of publication "
+                f"{entry.publication_id} were dropped by retention; its raw object is in the lake"
+            )
+        return typed(found, names, rows)
+
+    def follow(self, after: datetime, *, limit: int = 1000) -> list[LedgerEntry]:
+        """Return what became known after an instant; see ``repository.Reader``."""
+        return [_entry(row) for row in self._fetch(_FOLLOW, {"after": after, "limit": limit})]
+
+    def close(self) -> None:
+        """Close all connections; the store opens new ones if it is used again."""
+        self._engine.dispose()
+
+    def _publish(
+        self, connection: psycopg.Connection[Any], batch: Sequence[publishing.Prepared], fence: int
+    ) -> tuple[list[Receipt], list[LedgerEntry]]:
+        for attempt in range(1, _ATTEMPTS + 1):
+            now = self._clock() if self._clock is not None else None
+            try:
+                return publishing.publish(connection, batch, fence, now=now, lake=self.lake)
+            except publishing.OvertakenError:
+                if attempt == _ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _is_purged(self, entry: LedgerEntry) -> bool:
+        query = "SELECT purged_at IS NOT NULL FROM periscope.publications WHERE publication_id = %s"
+        return any(row[0] for row in self._fetch(query, [entry.publication_id]))
+
+    def _fetch(self, query: Any, parameters: Any = None, *, binary: bool = False) -> list[tuple[Any, ...]]:
+        with self._session() as connection, connection.cursor(binary=binary) as cursor:
+            return cursor.execute(query, parameters).fetchall()
+
+    def _connect(self) -> psycopg.Connection[Any]:
+        arguments = self._url.translate_connect_args(username="user", database="dbname") | dict(
+            self._url.query
+        )
+        options = f"{_OPTIONS} {arguments.pop('options', '')}".strip()
+        return psycopg.connect(**arguments, options=options, connect_timeout=10, application_name="periscope")
+
+    @contextmanager
+    def _session(self) -> Iterator[psycopg.Connection[Any]]:
+        """Lend a pooled connection in autocommit mode."""
+        with self._translated(None):
+            pooled = self._engine.raw_connection()
+        try:
+            connection: Any = pooled.driver_connection
+            with self._translated(connection):
+                yield connection
+            if connection.closed:
+                pooled.invalidate()
+        finally:
+            pooled.close()
+
+    @contextmanager
+    def _translated(self, connection: psycopg.Connection[Any] | None) -> Iterator[None]:
+        """Turn the driver's errors of reaching and keeping the server into the store's."""
+        try:
+            yield
+        except (
+            psycopg.OperationalError,
+            psycopg.errors.UndefinedTable,
+            PoolTimeoutError,
+            DBAPIError,
+        ) as error:
+            if connection is not None and not connection.closed:
+                connection.rollback()
+            cause = error.orig if isinstance(error, DBAPIError) else error
+            raise StoreUnavailableError(f"PostgreSQL at {self.address}: {_reason(cause)}") from error
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise ValueError("database URL: expected postgresql://user:password@host:port/database") from None
+    if parsed.drivername.split("+")[0] not in ("postgresql", "postgres"):
+        raise ValueError(f"database URL: expected postgresql://, got {parsed.drivername}://")
+    return parsed
+
+
+def _reason(error: BaseException | None) -> str:
+    if isinstance(error, psycopg.errors.UndefinedTable):
+        return "it has no schema of ours yet; `periscope up` makes it"
+    lines = str(error).strip().splitlines() or ["no answer"]
+    return f"{lines[0]}; start it with `periscope up`, or check PERISCOPE_DATABASE__URL"
+
+
+def _entry(row: Sequence[Any]) -> LedgerEntry:
+    cells: list[Any] = [cell.astimezone(UTC) if isinstance(cell, datetime) else cell for cell in row]
+    return LedgerEntry(*cells)
