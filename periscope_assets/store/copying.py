@@ -13,11 +13,11 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, Integer, SmallInteger, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
+from periscope_assets.store.frames import Columns, nulls
 from periscope_assets.store.tables import content_columns
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
@@ -36,55 +36,60 @@ _FIXED: dict[type, str] = {
 }
 
 
-def encode(table: Table, frame: pd.DataFrame, publication_id: int, as_of: datetime) -> Iterator[bytes]:
+def encode(
+    table: Table, columns: Columns, n_rows: int, publication_id: int, as_of: datetime
+) -> Iterator[bytes]:
     """Yield the rows of one publication in blocks, without header and trailer.
 
     Parameters
     ----------
     table : Table
-    frame : DataFrame
-        As ``frames.conform`` returns it.
+    columns : Columns
+        As ``frames.check`` returns them.
+    n_rows : int
     publication_id : int
     as_of : datetime
     """
-    columns = content_columns(table)
+    described = content_columns(table)
     stamp = (as_of - _EPOCH) // timedelta(microseconds=1)
-    head = (len(columns) + 2).to_bytes(2, "big")
+    head = (len(described) + 2).to_bytes(2, "big")
     head += (
         b"\0\0\0\x08"
         + publication_id.to_bytes(8, "big")
         + b"\0\0\0\x08"
         + stamp.to_bytes(8, "big", signed=True)
     )
-    for start in range(0, len(frame), ROWS_PER_BLOCK):
-        block = frame.iloc[start : start + ROWS_PER_BLOCK]
-        yield b"".join(chain.from_iterable(zip(*_pieces(columns, block, head), strict=True)))
+    for start in range(0, n_rows, ROWS_PER_BLOCK):
+        block = [(column, columns[column.name][start : start + ROWS_PER_BLOCK]) for column in described]
+        yield b"".join(chain.from_iterable(zip(*_pieces(block, head), strict=True)))
 
 
-def _pieces(columns: Sequence[Column[Any]], block: pd.DataFrame, head: bytes) -> list[list[bytes]]:
+def _pieces(block: Sequence[tuple[Column[Any], NDArray[Any]]], head: bytes) -> list[list[bytes]]:
     """Return the cells by column; neighbours of fixed width without nulls are one piece of each row."""
-    pieces: list[list[bytes]] = [[head] * len(block)]
+    pieces: list[list[bytes]] = [[head] * len(block[0][1])]
     together: list[NDArray[Any]] = []
-    for column in columns:
-        values = block[column.name]
+    for column, values in block:
         code = next((code for kind, code in _FIXED.items() if isinstance(column.type, kind)), None)
-        if code is None:
-            cells = _varying(column, values)
-        else:
-            numbers, nulls = _numbers(column, values, code)
-            if not nulls.any():
-                together.append(numbers)
-                continue
-            cells = _joined([numbers])
-            for row in np.flatnonzero(nulls):
-                cells[row] = _NULL
+        absent = nulls(values)
+        if code is not None and not absent.any():
+            together.append(_numbers(column, values, code))
+            continue
         if together:
             pieces.append(_joined(together))
             together = []
-        pieces.append(cells)
+        pieces.append(_varying(column, values) if code is None else _sparse(column, values, code, absent))
     if together:
         pieces.append(_joined(together))
     return pieces
+
+
+def _sparse(column: Column[Any], values: NDArray[Any], code: str, absent: NDArray[np.bool_]) -> list[bytes]:
+    cells = [_NULL] * len(values)
+    rows = np.flatnonzero(~absent)
+    if len(rows):
+        for row, cell in zip(rows, _joined([_numbers(column, values[rows], code)]), strict=True):
+            cells[row] = cell
+    return cells
 
 
 def _joined(columns: Sequence[NDArray[Any]]) -> list[bytes]:
@@ -102,29 +107,22 @@ def _joined(columns: Sequence[NDArray[Any]]) -> list[bytes]:
     return cells
 
 
-def _numbers(
-    column: Column[Any], values: pd.Series[Any], code: str
-) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Return the values as the wire has them, and where they are null."""
-    nulls = values.isna().to_numpy()
-    if isinstance(column.type, Double):
-        return values.to_numpy(dtype=code), nulls
+def _numbers(column: Column[Any], values: NDArray[Any], code: str) -> NDArray[Any]:
+    """Return values, none of them null, as the wire has them."""
     if isinstance(column.type, DateTime):
-        times = values.dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
-        return (times - np.datetime64("2000-01-01", "us")).astype(code), nulls
+        return (values - np.datetime64("2000-01-01", "us")).astype(np.int64).astype(code)
     if isinstance(column.type, Date):
-        days = values.to_numpy(dtype="datetime64[D]")
-        return (days - np.datetime64("2000-01-01", "D")).astype(np.int64).astype(code), nulls
-    filled = values.where(~nulls, 0) if nulls.any() else values
-    return filled.to_numpy(dtype=np.int64).astype(code), nulls
+        return (
+            (values.astype("datetime64[D]") - np.datetime64("2000-01-01", "D")).astype(np.int64).astype(code)
+        )
+    return values.astype(code)
 
 
-def _varying(column: Column[Any], values: pd.Series[Any]) -> list[bytes]:
+def _varying(column: Column[Any], values: NDArray[Any]) -> list[bytes]:
     if isinstance(column.type, JSONB):
         return [_NULL if each is None else _sized(b"\x01" + json.dumps(each).encode()) for each in values]
-    codes, texts = pd.factorize(values)
-    cells = [*(_sized(text.encode()) for text in texts), _NULL]
-    return [cells[code] for code in codes]
+    known = {each: _NULL if each is None else _sized(each.encode()) for each in set(values)}
+    return [known[each] for each in values]
 
 
 def _sized(content: bytes) -> bytes:

@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, Integer, SmallInteger, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -33,8 +34,12 @@ from periscope_assets.store.tables import content_columns, natural_key
 _INTEGER_RANGES = {SmallInteger: 2**15, BigInteger: 2**63, Integer: 2**31}
 
 
-def conform(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the frame with the table's content columns, in order, each of its type.
+Columns = dict[str, NDArray[Any]]
+"""Content of a table by column: float64, int64, bool, datetime64[us] in UTC, or objects (None for null)."""
+
+
+def check(table: Table, frame: pd.DataFrame) -> Columns:
+    """Return the content columns of a frame, in the table's order, each of its type.
 
     Parameters
     ----------
@@ -50,19 +55,33 @@ def conform(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
         key is not unique; the message names table and column.
     """
     columns = content_columns(table)
-    missing = [column.name for column in columns if column.name not in frame.columns]
-    unknown = [str(name) for name in frame.columns if name not in {column.name for column in columns}]
-    if missing or unknown or len(frame.columns) != len(columns):
-        raise ValueError(f"{table.name}: missing columns {missing}, unknown columns {unknown}")
-    checked = {column.name: _conform_column(table, column, frame[column.name]) for column in columns}
-    result = pd.DataFrame(checked, index=pd.RangeIndex(len(frame)), copy=False)
-    key = natural_key(table)
-    if len(result) > 1 and result.duplicated(key or None).any():
-        row = result[result.duplicated(key)].iloc[0][key].to_dict() if key else {}
-        raise ValueError(f"{table.name}: several rows with the key {row or '()'}")
-    if not key and len(result) > 1:
-        raise ValueError(f"{table.name}: expected at most one row, got {len(result)}")
-    return result
+    names = {column.name for column in columns}
+    if len(frame.columns) != len(columns) or set(frame.columns) != names:
+        missing = [name for name in names if name not in frame.columns]
+        unknown = [str(name) for name in frame.columns if name not in names]
+        raise ValueError(f"{table.name}: missing columns {sorted(missing)}, unknown columns {unknown}")
+    checked = {column.name: _check_column(table, column, frame[column.name]) for column in columns}
+    _check_key(table, checked, len(frame))
+    return checked
+
+
+def conform(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the frame with the table's content columns, in order, each of the pandas type above.
+
+    Raises
+    ------
+    ValueError
+        As :func:`check` does.
+    """
+    return framed(table, check(table, frame))
+
+
+def framed(table: Table, columns: Columns) -> pd.DataFrame:
+    """Return checked columns as a frame of the pandas types above."""
+    return pd.DataFrame(
+        {name: _FRAMED.get(_kind(table.c[name]), _as_is)(values) for name, values in columns.items()},
+        copy=False,
+    )
 
 
 def typed(table: Table, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
@@ -83,76 +102,105 @@ def typed(table: Table, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     return pd.DataFrame(columns, copy=False)
 
 
-def _conform_column(table: Table, column: Column[Any], values: pd.Series[Any]) -> Any:
-    kind = _kind(column)
+def nulls(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return where a checked column is null."""
+    if values.dtype == object:
+        return np.array([each is None for each in values], dtype=bool)
+    if values.dtype.kind == "f":
+        return np.asarray(np.isnan(values))
+    return np.asarray(np.isnat(values)) if values.dtype.kind == "M" else np.zeros(len(values), dtype=bool)
+
+
+def _check_column(table: Table, column: Column[Any], values: pd.Series[Any]) -> NDArray[Any]:
     try:
-        result = _CHECKS[kind](column, values)
+        result = _CHECKS[_kind(column)](column, values)
     except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{table.name}.{column.name}: {error}") from error
-    nulls = pd.isna(result)
-    if not column.nullable and nulls.any():
-        raise ValueError(
-            f"{table.name}.{column.name}: null in row {int(np.argmax(nulls))}, but it must be filled in"
-        )
+    if not column.nullable:
+        absent = nulls(result)
+        if absent.any():
+            row = int(np.argmax(absent))
+            raise ValueError(f"{table.name}.{column.name}: null in row {row}, but it must be filled in")
     return result
+
+
+def _check_key(table: Table, columns: Columns, n_rows: int) -> None:
+    key = natural_key(table)
+    if not key and n_rows > 1:
+        raise ValueError(f"{table.name}: expected at most one row, got {n_rows}")
+    seen: set[tuple[Any, ...]] = set()
+    if key and len(set(zip(*(columns[name].tolist() for name in key), strict=True))) < n_rows:
+        for row in zip(*(columns[name].tolist() for name in key), strict=True):
+            if row in seen:
+                raise ValueError(
+                    f"{table.name}: several rows with the key {dict(zip(key, row, strict=True))}"
+                )
+            seen.add(row)
 
 
 def _kind(column: Column[Any]) -> type:
     return next(kind for kind in _CHECKS if isinstance(column.type, kind))
 
 
-def _doubles(_: Column[Any], values: pd.Series[Any]) -> Any:
-    if values.dtype == bool:
-        raise TypeError("expected numbers, got bool")
-    if values.dtype == object and any(isinstance(each, (str, bool)) for each in values):
-        raise TypeError("expected numbers")
-    if not (values.dtype == object or pd.api.types.is_numeric_dtype(values.dtype)):
-        raise TypeError(f"expected numbers, got {values.dtype}")
+def _doubles(_: Column[Any], values: pd.Series[Any]) -> NDArray[Any]:
+    if values.dtype != np.float64:
+        values = _numeric(values)
     result = values.to_numpy(dtype=np.float64, na_value=np.nan)
     if np.isinf(result).any():
         raise ValueError(f"infinite in row {int(np.argmax(np.isinf(result)))}")
     return result
 
 
-def _integers(column: Column[Any], values: pd.Series[Any]) -> Any:
+def _numeric(values: pd.Series[Any]) -> pd.Series[Any]:
+    is_text = values.dtype == object and any(isinstance(each, (str, bool, np.bool_)) for each in values)
+    is_number = values.dtype == object or pd.api.types.is_numeric_dtype(values.dtype)
+    if is_text or not is_number or pd.api.types.is_bool_dtype(values.dtype):
+        raise TypeError(f"expected numbers, got {values.dtype}")
+    return values
+
+
+def _integers(column: Column[Any], values: pd.Series[Any]) -> NDArray[Any]:
     limit = next(limit for kind, limit in _INTEGER_RANGES.items() if isinstance(column.type, kind))
-    if pd.api.types.is_integer_dtype(values.dtype) and not values.hasnans:
+    if values.dtype.kind in "iu" and isinstance(values.dtype, np.dtype):
         result = values.to_numpy(dtype=np.int64)
     else:
-        numbers = _doubles(column, values)
-        if column.nullable and np.isnan(numbers).any():
-            return pd.array(numbers, dtype="Int64")
-        if np.isnan(numbers).any():
-            raise ValueError(f"null in row {int(np.argmax(np.isnan(numbers)))}, but it must be filled in")
-        result = numbers.astype(np.int64)
-        if (result != numbers).any():
+        cells = [None if pd.isna(each) else int(each) for each in _numeric(values)]
+        if any(cell != each for cell, each in zip(cells, values, strict=True) if cell is not None):
             raise ValueError("expected integers")
+        if None in cells:
+            return _objects(cells)
+        result = np.array(cells, dtype=np.int64)
     if len(result) and (result.min() < -limit or result.max() >= limit):
         raise ValueError(f"beyond +-{limit}")
-    return pd.array(result, dtype="Int64") if column.nullable else result
+    return result
 
 
-def _flags(_: Column[Any], values: pd.Series[Any]) -> Any:
-    if values.dtype == bool:
+def _flags(_: Column[Any], values: pd.Series[Any]) -> NDArray[Any]:
+    if values.dtype == np.bool_:
         return values.to_numpy()
     cells = [None if pd.isna(each) else each for each in values]
     if not all(each is None or isinstance(each, (bool, np.bool_)) for each in cells):
         raise TypeError("expected bool")
-    result = np.array([None if each is None else bool(each) for each in cells], dtype=object)
-    return result if any(each is None for each in cells) else result.astype(bool)
+    return _objects(cells) if None in cells else np.array(cells, dtype=bool)
 
 
-def _texts(_: Column[Any], values: pd.Series[Any]) -> Any:
-    cells = [None if each is None or each is pd.NA or each != each else each for each in values]
-    if not all(each is None or isinstance(each, str) for each in cells):
-        raise TypeError("expected strings")
-    if any(each is not None and "\0" in each for each in cells):
-        raise ValueError("a string holds NUL")
-    return pd.array(cells, dtype="str")
+def _texts(_: Column[Any], values: pd.Series[Any]) -> NDArray[Any]:
+    cells = values.to_numpy(dtype=object)
+    for each in set(cells):
+        if isinstance(each, str):
+            if "\0" in each:
+                raise ValueError("a string holds NUL")
+        elif not pd.api.types.is_scalar(each) or not pd.isna(each):
+            raise TypeError(f"expected strings, got {type(each).__name__}")
+    if values.hasnans:
+        cells = _objects([each if isinstance(each, str) else None for each in cells])
+    return cells
 
 
-def _dates(_: Column[Any], values: pd.Series[Any]) -> Any:
-    return _objects([_date(each) for each in values])
+def _dates(_: Column[Any], values: pd.Series[Any]) -> NDArray[Any]:
+    cells = values.to_numpy(dtype=object)
+    known = {each: _date(each) for each in set(cells)}
+    return _objects([known[each] for each in cells])
 
 
 def _date(value: object) -> date | None:
@@ -167,22 +215,23 @@ def _date(value: object) -> date | None:
     return value
 
 
-def _times(_: Column[Any], values: pd.Series[Any]) -> Any:
+def _times(_: Column[Any], values: pd.Series[Any]) -> NDArray[Any]:
     if not isinstance(values.dtype, pd.DatetimeTZDtype):
         if not all(each is None or each is pd.NaT or isinstance(each, datetime) for each in values):
             raise TypeError("expected datetimes")
         if any(isinstance(each, datetime) and each == each and each.tzinfo is None for each in values):
             raise ValueError("expected datetimes with a zone")
-    return pd.to_datetime(values, utc=True).astype("datetime64[us, UTC]").array
+        values = pd.Series(pd.to_datetime(values, utc=True))
+    return values.to_numpy(dtype="datetime64[us]")
 
 
-def _documents(_: Column[Any], values: pd.Series[Any]) -> Any:
+def _documents(_: Column[Any], values: pd.Series[Any]) -> NDArray[Any]:
     if not all(value is None or isinstance(value, Mapping) for value in values):
         raise TypeError("expected mappings")
     return _objects([None if value is None else jsonable(value) for value in values])
 
 
-def _objects(values: Sequence[Any]) -> Any:
+def _objects(values: Sequence[Any]) -> NDArray[Any]:
     result = np.empty(len(values), dtype=object)
     result[:] = values
     return result
@@ -213,7 +262,7 @@ def jsonable(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-_Check = Callable[[Column[Any], "pd.Series[Any]"], Any]
+_Check = Callable[[Column[Any], "pd.Series[Any]"], NDArray[Any]]
 _CHECKS: dict[type, _Check] = {
     Double: _doubles,
     Integer: _integers,
@@ -225,24 +274,29 @@ _CHECKS: dict[type, _Check] = {
 }
 
 
-def _read_integers(values: Sequence[Any]) -> Any:
+def _as_is(values: Any) -> Any:
+    return values
+
+
+def _as_integers(values: Sequence[Any]) -> Any:
     return pd.array(values, dtype="Int64") if None in values else np.array(values, dtype=np.int64)
 
 
-def _read_flags(values: Sequence[Any]) -> Any:
-    return _objects(values) if None in values else np.array(values, dtype=bool)
+def _as_texts(values: Sequence[Any]) -> Any:
+    return pd.array(values, dtype="str")
 
 
-def _read_times(values: Sequence[Any]) -> Any:
-    return pd.array(pd.to_datetime(list(values), utc=True), dtype="datetime64[us, UTC]")
+def _as_times(values: Any) -> Any:
+    return pd.DatetimeIndex(values, dtype="datetime64[us, UTC]")
 
 
+_FRAMED: dict[type, Callable[[Any], Any]] = {Text: _as_texts, DateTime: _as_times, Integer: _as_integers}
 _READERS: dict[type, Callable[[Sequence[Any]], Any]] = {
     Double: lambda values: np.array(values, dtype=np.float64),
-    Integer: _read_integers,
-    Boolean: _read_flags,
-    Text: lambda values: pd.array(values, dtype="str"),
+    Integer: _as_integers,
+    Boolean: lambda values: _objects(values) if None in values else np.array(values, dtype=bool),
+    Text: _as_texts,
     Date: _objects,
-    DateTime: _read_times,
+    DateTime: lambda values: _as_times(list(values)),
     JSONB: _objects,
 }

@@ -17,13 +17,12 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-import pandas as pd
 import psycopg
 from psycopg import sql
 
 from periscope_analytics.conventions import check_symbol
 from periscope_assets.store import copying, tables
-from periscope_assets.store.frames import conform, jsonable
+from periscope_assets.store.frames import Columns, check, framed, jsonable
 from periscope_assets.store.lake import Lake
 from periscope_assets.store.repository import (
     NO_SESSION,
@@ -100,10 +99,9 @@ class OvertakenError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A checked draft with its frames as the schema wants them."""
+    """A checked draft; its rows are checked when it turns out to be new."""
 
     draft: Draft
-    frames: dict[str, pd.DataFrame]
 
     @property
     def snapshot(self) -> tuple[str, str, datetime]:
@@ -113,7 +111,17 @@ class Prepared:
     @property
     def n_rows(self) -> int:
         """Rows in all tables."""
-        return sum(len(frame) for frame in self.frames.values())
+        return sum(len(frame) for frame in self.draft.frames.values())
+
+    def checked(self) -> dict[str, Columns]:
+        """Return the content by table, as the schema wants it.
+
+        Raises
+        ------
+        ValueError
+            If a frame is not of its table.
+        """
+        return {name: check(tables.table(name), frame) for name, frame in self.draft.frames.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +131,9 @@ class _Head:
     status: str
     fence: int
     known_at: datetime
+
+
+_Batch = Sequence[tuple[Draft, dict[str, Columns]]]
 
 
 def prepare(draft: Draft) -> Prepared:
@@ -147,8 +158,7 @@ def prepare(draft: Draft) -> Prepared:
             f"{draft.dataset} {draft.symbol} {draft.status}: expected rows of the tables {sorted(expected)}, "
             f"got {sorted(draft.frames)}"
         )
-    frames = {name: conform(tables.table(name), frame) for name, frame in draft.frames.items()}
-    return Prepared(replace(draft, as_of=draft.as_of.astimezone(UTC)), frames)
+    return Prepared(replace(draft, as_of=draft.as_of.astimezone(UTC)))
 
 
 def publish(
@@ -234,11 +244,11 @@ def _write(
     now: datetime | None,
     lake: Lake | None,
 ) -> list[LedgerEntry]:
-    batch = [each for each, _ in new]
+    batch = [(each.draft, each.checked()) for each, _ in new]
     if lake is not None:
         _write_to_lake(lake, batch)
     ids = [int(row[0]) for row in cursor.execute(_RESERVE, [len(new)])]
-    for name in dict.fromkeys(name for each in batch for name in each.frames):
+    for name in dict.fromkeys(name for _, contents in batch for name in contents):
         _copy(cursor, name, batch, ids)
     entries = [
         _entry(each.draft, number, supersedes, fence)
@@ -248,7 +258,7 @@ def _write(
     return [replace(entry, known_at=known_at) for entry in entries]
 
 
-def _copy(cursor: psycopg.Cursor[Any], name: str, batch: Sequence[Prepared], ids: Sequence[int]) -> None:
+def _copy(cursor: psycopg.Cursor[Any], name: str, batch: _Batch, ids: Sequence[int]) -> None:
     table = tables.table(name)
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
         sql.Identifier(tables.SCHEMA, name),
@@ -256,9 +266,10 @@ def _copy(cursor: psycopg.Cursor[Any], name: str, batch: Sequence[Prepared], ids
     )
     with cursor.copy(statement) as copy:
         copy.write(copying.HEADER)
-        for each, number in zip(batch, ids, strict=True):
-            if name in each.frames:
-                for block in copying.encode(table, each.frames[name], number, each.draft.as_of):
+        for (draft, contents), number in zip(batch, ids, strict=True):
+            if name in contents:
+                n_rows = len(draft.frames[name])
+                for block in copying.encode(table, contents[name], n_rows, number, draft.as_of):
                     copy.write(block)
         copy.write(copying.TRAILER)
 
@@ -314,12 +325,13 @@ def _receipt(each: Prepared, head: _Head | None, entry: LedgerEntry | None) -> R
     )
 
 
-def _write_to_lake(lake: Lake, batch: Sequence[Prepared]) -> None:
-    def write(task: tuple[Draft, str, pd.DataFrame]) -> None:
-        draft, name, frame = task
+def _write_to_lake(lake: Lake, batch: _Batch) -> None:
+    def write(task: tuple[Draft, str, Columns]) -> None:
+        draft, name, columns = task
+        frame = framed(tables.table(name), columns)
         lake.write_dataset(name, draft.symbol, draft.as_of, draft.version, frame)
 
-    tasks = [(each.draft, name, frame) for each in batch for name, frame in each.frames.items()]
+    tasks = [(draft, name, columns) for draft, contents in batch for name, columns in contents.items()]
     with ThreadPoolExecutor(_LAKE_THREADS) as pool:
         list(pool.map(write, tasks))
 
