@@ -8,12 +8,12 @@ from functools import partial
 
 import numpy as np
 import pytest
-from tests.sources import source_samples as samples
 from hypothesis import given
 from hypothesis import strategies as st
 
 from periscope_assets.sources import files
 from periscope_assets.sources.base import RawPayload, SourceError
+from tests.sources import source_samples as samples
 
 CBOE_HEADER = samples.CBOE.split(b"Fri Sep 15")[0]
 ONLY_HEADER = {

@@ -6,11 +6,11 @@ from datetime import UTC, date, datetime
 
 import numpy as np
 import pytest
-from tests.sources import source_samples as samples
 
 from periscope_assets.sources import files
 from periscope_assets.sources.base import QUOTE_COLUMNS
 from periscope_assets.sources.layouts import LAYOUTS
+from tests.sources import source_samples as samples
 
 
 @pytest.mark.parametrize("layout", samples.BY_LAYOUT)
