@@ -44,9 +44,9 @@ def test_spx_is_read_fast(recorded):
     payload = files.load(recorded / "cboe-spx-spy-xsp-20230914" / "spx_quotedata.csv.gz")
     best = np.inf
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         files.parse(payload)
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     assert best < 1.0
 
 

@@ -137,7 +137,7 @@ def _chain(table: cells.Table, as_of: datetime, spot: float) -> ParsedChain:
 def _one_symbol(table: cells.Table, calls: Sequence[Contract], puts: Sequence[Contract]) -> list[str]:
     symbol = symbol_of(calls[0].root)
     for column, contracts in (("Calls", calls), ("Puts", puts)):
-        roots = {contract.root for contract in contracts if symbol_of(contract.root) != symbol}
+        roots = {root for root in {contract.root for contract in contracts} if symbol_of(root) != symbol}
         if roots:
             row = next(i for i, contract in enumerate(contracts) if contract.root in roots)
             problem = f"{cells.cut(contracts[row].name)} is not on {symbol} like the rows above"

@@ -24,7 +24,7 @@ from periscope_assets.sources.simulated.state import SimulatedMarket, ex_time
 Floats = NDArray[np.float64]
 
 _LEAST_VALUE = 1e-7
-"""Least out-of-the-money value of a listed strike over the forward; beyond, the vol depends on the machine."""
+"""Least out-of-the-money value of a listed strike over the forward; beyond, a vol is imprecise."""
 _FURTHEST_WIDENING = 4.0
 _WIDENING_BY_WING, _WIDENING_BY_YEAR, _WIDTH_OF_INTRINSIC = 0.3, 0.4, 0.0005
 _MOST_CONTRACTS, _MOST_INTEREST, _TURNOVER = 80, 6000, 0.4
