@@ -1,13 +1,14 @@
 """Forward and discount of one expiry from put-call parity.
 
-What belongs here: C - P = D (F - K) and its coin-quoted form C - P = 1 - K/F, fitted robustly to two-sided quotes, with
-an honest error. What does not: rate curves, implied vols, the choice of quotes beyond two-sidedness.
+What belongs here: C - P = D (F - K) and its coin-quoted form C - P = 1 - K/F, fitted robustly to two-sided
+quotes, with an honest error. What does not: rate curves, implied vols, the choice of quotes beyond two-
+sidedness.
 
-A quote pair tells the forward to within half the sum of the two spreads. Strikes are weighted by one over that
-half-width squared, those within one standard deviation of the money are kept (the deviation is read from the straddle),
-and a weighted median starts an iterated Huber mean. The standard error is the greater of what the widths imply, taking
-each true value as uniform in its interval, and what the dispersion of the strikes implies; the weights are those of the
-last iteration.
+A quote pair tells the forward to within half the sum of the two spreads. Strikes are weighted by one over
+that half-width squared, those within one standard deviation of the money are kept (the deviation is read
+from the straddle), and a weighted median starts an iterated Huber mean. The standard error is the greater
+of what the widths imply, taking each true value as uniform in its interval, and what the dispersion of the
+strikes implies; the weights are those of the last iteration.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ MIN_STRIKES = 3
 MIN_STRIKES_DISCOUNT = 8
 MAX_DISCOUNT_STDERR = 2e-3
 _NEAREST = 6
+_LEAST, _GREATEST = 1e-50, 1e50
 _HUBER = 1.5
 _MAX_ITERATIONS = 50
 _STRADDLE_TO_DEVIATION = np.sqrt(np.pi / 2.0)
@@ -37,15 +39,16 @@ class ForwardFit:
     Attributes
     ----------
     forward, discount : float
-        NaN where `status` says that there is none. With status UNIDENTIFIED the forward stands and only the discount is absent.
+        NaN where `status` says that there is none. With status UNIDENTIFIED the forward stands and only the
+        discount is absent.
     stderr : float
         One-sigma error of the forward, in its units.
     n_used : int
         Strikes that the forward rests on.
     status : Status
-        OK; TOO_FEW_STRIKES (fewer than three two-sided strikes); UNIDENTIFIED (the strikes do not tell the discount);
-        OUT_OF_RANGE (the forward lies beyond the strikes); NO_FORWARD (parity gives no positive forward);
-        INVALID_VALUE (the discount given is not a positive number).
+        OK; TOO_FEW_STRIKES (fewer than three two-sided strikes); UNIDENTIFIED (the strikes do not tell the
+        discount); OUT_OF_RANGE (the forward lies beyond the strikes); NO_FORWARD (parity gives no positive
+        forward); INVALID_VALUE (the discount given is not a positive number).
     residual : float
         Weighted median absolute parity residual of the strikes used, in the units of the quotes.
     discount_stderr : float
@@ -62,7 +65,7 @@ class ForwardFit:
 
 
 class Pairs(NamedTuple):
-    """Strikes quoted on both sides, ascending: parity difference C - P, half-width of its interval, straddle."""
+    """Strikes quoted on both sides, ascending: C - P, half-width of its interval, 2 min(C, P)."""
 
     strike: Floats
     difference: Floats
@@ -97,7 +100,7 @@ def fit_forward(
         If the columns are not numeric and of one length.
     """
     pairs = two_sided(strike, call_bid, call_ask, put_bid, put_ask)
-    if discount is not None and not 0.0 < discount < np.inf:
+    if discount is not None and not 1.0 / _GREATEST < discount < _GREATEST:
         return _absent(Status.INVALID_VALUE, len(pairs.strike))
     if len(pairs.strike) < MIN_STRIKES:
         return _absent(Status.TOO_FEW_STRIKES, len(pairs.strike))
@@ -110,7 +113,13 @@ def fit_forward(
     if crossing.status is not Status.OK:
         return crossing
     return ForwardFit(
-        crossing.forward, np.nan, crossing.stderr, crossing.n_used, Status.UNIDENTIFIED, crossing.residual, np.nan
+        crossing.forward,
+        np.nan,
+        crossing.stderr,
+        crossing.n_used,
+        Status.UNIDENTIFIED,
+        crossing.residual,
+        np.nan,
     )
 
 
@@ -141,7 +150,9 @@ def fit_inverse_forward(
     if len(pairs.strike) < MIN_STRIKES:
         return _absent(Status.TOO_FEW_STRIKES, len(pairs.strike))
     share = 1.0 - pairs.difference
-    fit = _robust_forward(pairs.strike, pairs.strike / share, pairs.width * pairs.strike / share**2, pairs.straddle)
+    fit = _robust_forward(
+        pairs.strike, pairs.strike / share, pairs.width * pairs.strike / share**2, pairs.straddle
+    )
     if fit.status is not Status.OK:
         return _absent(fit.status, fit.n_used)
     residual = np.abs(pairs.difference - 1.0 + pairs.strike / fit.forward)
@@ -153,6 +164,8 @@ def two_sided(
 ) -> Pairs:
     """Return the strikes whose call and put both have a bid above zero and an ask not below it.
 
+    Numbers beyond 1e50 and strikes under 1e-50 are no prices; they are left out.
+
     Raises
     ------
     ValueError
@@ -160,21 +173,29 @@ def two_sided(
     """
     names = ("strike", "call_bid", "call_ask", "put_bid", "put_ask")
     k, cb, ca, pb, pa = (
-        floats(name, value) for name, value in zip(names, (strike, call_bid, call_ask, put_bid, put_ask), strict=True)
+        floats(name, value)
+        for name, value in zip(names, (strike, call_bid, call_ask, put_bid, put_ask), strict=True)
     )
     if k.ndim != 1 or any(column.shape != k.shape for column in (cb, ca, pb, pa)):
         raise ValueError(f"{', '.join(names)}: expected columns of one length")
-    with np.errstate(invalid="ignore"):
-        good = (k > 0) & (cb > 0) & (pb > 0) & (ca >= cb) & (pa >= pb) & np.isfinite(k + ca + pa)
+    with np.errstate(invalid="ignore", over="ignore"):
+        good = (
+            (k > _LEAST)
+            & (cb > 0)
+            & (pb > 0)
+            & (ca >= cb)
+            & (pa >= pb)
+            & (np.maximum(k, ca + pa) < _GREATEST)
+        )
     rows = np.flatnonzero(good)
     rows = rows[np.argsort(k[rows], kind="stable")]
     k, cb, ca, pb, pa = (column[rows] for column in (k, cb, ca, pb, pa))
     call, put = (cb + ca) / 2, (pb + pa) / 2
-    return Pairs(k, call - put, (ca - cb + pa - pb) / 2, call + put)
+    return Pairs(k, call - put, (ca - cb + pa - pb) / 2, 2.0 * np.minimum(call, put))
 
 
 def weighted_median(value: Floats, weight: Floats) -> float:
-    """Return the value at which half of the weight lies below; the mean of two if it lies exactly between them."""
+    """Return the value at which half of the weight lies below; the mean of two if it lies between them."""
     order = np.argsort(value, kind="stable")
     share = np.cumsum(weight[order]) / np.sum(weight)
     low = int(np.searchsorted(share, 0.5 - 1e-12))
@@ -197,19 +218,19 @@ class _Robust(NamedTuple):
 def _robust_forward(strike: Floats, each: Floats, width: Floats, straddle_over_forward: Floats) -> _Robust:
     """Return the robust mean of the forwards that the strikes near the money tell.
 
-    `each` and `width` are the forward of each strike and the half-width of its interval; the straddle is relative to
-    the forward.
+    `each` and `width` are the forward of each strike and the half-width of its interval; the straddle is
+    relative to the forward.
     """
     width = np.hypot(width, 1e-9 * strike)
     rows = np.arange(len(strike))
-    centre = weighted_median(each, width**-2.0)
+    centre = weighted_median(each, _weights(width))
     for _ in range(3):
         distance = np.abs(strike - centre)
         nearest = np.argsort(distance, kind="stable")
         deviation = _STRADDLE_TO_DEVIATION * float(np.median(straddle_over_forward[nearest[:3]])) * centre
         count = int(np.sum(distance <= deviation))
         rows = np.sort(nearest[: max(count, _NEAREST)])
-        centre = weighted_median(each[rows], width[rows] ** -2.0)
+        centre = weighted_median(each[rows], _weights(width[rows]))
     if not 0.0 < centre < np.inf:
         return _Robust(np.nan, np.nan, rows, width, Status.NO_FORWARD)
     if np.min(np.abs(strike - centre)) > deviation and not strike[0] <= centre <= strike[-1]:
@@ -218,14 +239,18 @@ def _robust_forward(strike: Floats, each: Floats, width: Floats, straddle_over_f
     return _Robust(mean, _mean_stderr(each[rows], width[rows], weight, mean), rows, weight, Status.OK)
 
 
+def _weights(width: Floats) -> Floats:
+    return np.asarray((np.min(width) / width) ** 2)
+
+
 def _huber_mean(value: Floats, width: Floats, start: float) -> tuple[float, Floats]:
     """Return the Huber mean weighted by 1/width^2, and its final weights, that sum to one."""
     mean = start
-    scale = weighted_median(np.abs(value - mean) / width, width**-2.0) / 0.6745
+    scale = weighted_median(np.abs(value - mean) / width, _weights(width)) / 0.6745
     scale = max(scale, 1e-6)
     for _ in range(_MAX_ITERATIONS):
         score = np.abs(value - mean) / (width * scale)
-        weight = width**-2.0 / np.maximum(score / _HUBER, 1.0)
+        weight = _weights(width) / np.maximum(score / _HUBER, 1.0)
         weight /= np.sum(weight)
         before, mean = mean, float(np.sum(weight * value))
         if abs(mean - before) <= 1e-13 * abs(mean):
@@ -242,7 +267,7 @@ def _mean_stderr(value: Floats, width: Floats, weight: Floats, mean: float) -> f
 
 def _at_discount(pairs: Pairs, discount: float, discount_stderr: float) -> ForwardFit:
     each = pairs.strike + pairs.difference / discount
-    centre = max(weighted_median(each, (pairs.width + 1e-9 * pairs.strike) ** -2.0), pairs.strike[0])
+    centre = max(weighted_median(each, _weights(pairs.width + 1e-9 * pairs.strike)), pairs.strike[0])
     fit = _robust_forward(pairs.strike, each, pairs.width / discount, pairs.straddle / (discount * centre))
     if fit.status is not Status.OK:
         return _absent(fit.status, fit.n_used)
@@ -251,20 +276,20 @@ def _at_discount(pairs: Pairs, discount: float, discount_stderr: float) -> Forwa
 
 
 def _free_discount(pairs: Pairs) -> tuple[float, float]:
-    """Return D and its error from a Huber line through C - P against K; an infinite error where it can't be told."""
+    """Return D and its error from a Huber line through C - P against K; an infinite error if it has none."""
     k, y = pairs.strike, pairs.difference
     width = np.hypot(pairs.width, 1e-9 * k)
     if len(k) < MIN_STRIKES_DISCOUNT or k[-1] == k[0]:
         return np.nan, np.inf
-    weight = width**-2.0
+    weight = _weights(width)
     for _ in range(_MAX_ITERATIONS):
         weight /= np.sum(weight)
         x = k - np.sum(weight * k)
         slope = float(np.sum(weight * x * y) / np.sum(weight * x * x))
         residual = y - np.sum(weight * y) - slope * x
-        scale = max(weighted_median(np.abs(residual) / width, width**-2.0) / 0.6745, 1e-6)
+        scale = max(weighted_median(np.abs(residual) / width, _weights(width)) / 0.6745, 1e-6)
         before = weight
-        weight = width**-2.0 / np.maximum(np.abs(residual) / (_HUBER * width * scale), 1.0)
+        weight = _weights(width) / np.maximum(np.abs(residual) / (_HUBER * width * scale), 1.0)
         if np.max(np.abs(weight / np.sum(weight) - before)) < 1e-10:
             break
     leverage = before * x / np.sum(before * x * x)

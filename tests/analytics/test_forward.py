@@ -1,0 +1,187 @@
+"""Forwards from put-call parity: exact, noisy, outlying, absent and recorded quotes."""
+
+from __future__ import annotations
+
+import gzip
+import io
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from periscope_analytics import black
+from periscope_analytics.daycount import year_fraction
+from periscope_analytics.errors import Status
+from periscope_analytics.forward import fit_forward, fit_inverse_forward, weighted_median
+from periscope_analytics.market import parse_occ
+
+STRIKES = np.linspace(80.0, 125.0, 46)
+
+
+def quotes(forward, discount, half_width=0.0, rng=None, strikes=STRIKES, vol=0.2, tau=0.5):
+    """Strike and the four sides; each mid is off by a uniform draw within its half-width."""
+    sides = [strikes]
+    for is_call in (True, False):
+        value = black.price(forward, strikes, tau, vol, is_call, discount)
+        noise = 0.0 if rng is None else rng.uniform(-1.0, 1.0, len(strikes)) * half_width
+        sides += [value + noise - half_width, value + noise + half_width]
+    return sides
+
+
+@given(st.floats(85.0, 120.0), st.floats(0.9, 1.02))
+def test_exact_quotes_give_the_exact_forward_and_discount(forward, discount):
+    q = quotes(forward, discount)
+    for fit in (fit_forward(*q, discount=discount), fit_forward(*q)):
+        assert fit.status is Status.OK
+        assert fit.forward == pytest.approx(forward, rel=1e-9)
+        assert fit.discount == pytest.approx(discount, rel=1e-9)
+        assert fit.residual < 1e-9
+
+
+def test_the_stated_error_is_honest():
+    rng = np.random.default_rng(3)
+    scores, freed = [], []
+    for _ in range(200):
+        q = quotes(101.0, 0.97, 0.05, rng)
+        fit, free = fit_forward(*q, discount=0.97), fit_forward(*q)
+        scores.append((fit.forward - 101.0) / fit.stderr)
+        freed.append((free.discount - 0.97) / free.discount_stderr)
+    for z in (scores, freed):
+        assert 0.4 < np.std(z) < 1.3
+        assert abs(np.mean(z)) < 0.3
+
+
+def test_stale_and_wide_quotes_do_not_move_it():
+    rng = np.random.default_rng(5)
+    q = quotes(101.0, 0.97, 0.05, rng)
+    stale = rng.choice(len(STRIKES), 9, replace=False)
+    q[1][stale] += 3.0
+    q[2][stale] += 3.0
+    q[3][:8] -= 2.0
+    q[4][:8] += 4.0
+    fit = fit_forward(*q, discount=0.97)
+    assert abs(fit.forward - 101.0) < 4.0 * fit.stderr
+    assert fit.stderr < 0.1
+
+
+def test_absent_sides_are_left_out():
+    q = quotes(101.0, 0.97, 0.01)
+    q[1][::4] = 0.0
+    q[4][1::4] = np.nan
+    q[2][2::4] = q[1][2::4] - 1.0
+    fit = fit_forward(*q, discount=0.97)
+    assert fit.status is Status.OK
+    assert fit.n_used <= 11
+    assert fit.forward == pytest.approx(101.0, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("change", "discount", "status"),
+    [
+        ({"n": 0}, 0.97, Status.TOO_FEW_STRIKES),
+        ({"n": 2}, 0.97, Status.TOO_FEW_STRIKES),
+        ({"n": 5}, None, Status.UNIDENTIFIED),
+        ({"n": 46}, -1.0, Status.INVALID_VALUE),
+        ({"n": 46}, np.nan, Status.INVALID_VALUE),
+        ({"n": 46, "forward": 150.0}, 0.97, Status.OUT_OF_RANGE),
+    ],
+)
+def test_each_status(change, discount, status):
+    middle = len(STRIKES) // 2 - change["n"] // 2
+    strikes = STRIKES[middle : middle + change["n"]]
+    fit = fit_forward(*quotes(change.get("forward", 101.0), 0.97, 0.01, strikes=strikes), discount=discount)
+    assert fit.status is status
+    assert np.isfinite(fit.forward) == (status in (Status.OK, Status.UNIDENTIFIED))
+    assert np.isnan(fit.discount) or status is Status.OK
+
+
+def test_inverse_quotes():
+    q = quotes(101.0, 1.0, 0.02, np.random.default_rng(1))
+    coin = [q[0], *(side / 101.0 for side in q[1:])]
+    fit = fit_inverse_forward(*coin)
+    assert fit.status is Status.OK
+    assert abs(fit.forward - 101.0) < 4.0 * fit.stderr
+    assert fit.stderr < 0.02
+    assert fit.discount == 1.0
+    assert fit_inverse_forward(*(side[:2] for side in coin)).status is Status.TOO_FEW_STRIKES
+
+
+@given(st.lists(st.tuples(*[st.floats()] * 5), max_size=12), st.one_of(st.none(), st.floats()))
+def test_nothing_raises_and_ok_means_numbers(rows, discount):
+    columns = np.array(rows, dtype=float).reshape(len(rows), 5).T
+    for fit in (fit_forward(*columns, discount=discount), fit_inverse_forward(*columns)):
+        if fit.status is Status.OK:
+            assert np.all(np.isfinite([fit.forward, fit.discount, fit.stderr, fit.residual]))
+            assert fit.forward > 0.0
+
+
+def test_wrong_columns_are_named():
+    with pytest.raises(ValueError, match="put_ask"):
+        fit_forward([1.0], [1.0], [1.0], [1.0], [1.0, 2.0])
+
+
+def test_weighted_median():
+    assert weighted_median(np.array([3.0, 1.0, 2.0]), np.array([1.0, 1.0, 1.0])) == 2.0
+    assert weighted_median(np.array([1.0, 2.0]), np.array([1.0, 1.0])) == 1.5
+    assert weighted_median(np.array([1.0, 5.0]), np.array([1.0, 3.0])) == 5.0
+
+
+def _cboe(folder, name):
+    packed = (folder / f"cboe-spx-spy-xsp-20230914/{name}_quotedata.csv.gz").read_bytes()
+    lines = gzip.decompress(packed).decode().splitlines()
+    table = pd.read_csv(io.StringIO("\n".join(lines[3:])))
+    halves = [
+        pd.DataFrame({"symbol": table[side], "bid": table[f"Bid{s}"], "ask": table[f"Ask{s}"]})
+        for side, s in (("Calls", ""), ("Puts", ".1"))
+    ]
+    rows = pd.concat(halves, ignore_index=True)
+    contracts = [parse_occ(symbol) for symbol in rows["symbol"]]
+    rows["strike"] = [c.strike for c in contracts]
+    rows["is_call"] = [c.is_call for c in contracts]
+    rows["expiry_at"] = np.array([c.expiry_at.replace(tzinfo=None) for c in contracts], "datetime64[m]")
+    rows["tau"] = year_fraction(np.datetime64("2023-09-14T20:15"), rows["expiry_at"].to_numpy())
+    return rows[rows["tau"] > 0]
+
+
+def _fits(rows, rate):
+    fits = {}
+    for tau, group in rows.groupby("tau"):
+        wide = group.pivot_table(index="strike", columns="is_call", values=["bid", "ask"])
+        sides = [wide[side][call].to_numpy() for call in (True, False) for side in ("bid", "ask")]
+        fits[tau] = tuple(fit_forward(wide.index, *sides, discount=d) for d in (np.exp(-rate * tau), None))
+    return fits
+
+
+@pytest.mark.data
+def test_recorded_spx_and_xsp(recorded):
+    spx, xsp = (_fits(_cboe(recorded, name), 0.056) for name in ("spx", "xsp"))
+    to_a_year = [tau for tau in spx if tau <= 1.0]
+    errors_bp = [1e4 * spx[tau][0].stderr / spx[tau][0].forward for tau in to_a_year]
+    assert len(to_a_year) > 50
+    assert max(errors_bp) <= 1.0
+    shared = [tau for tau in spx if tau in xsp]
+    gaps = np.abs([xsp[tau][0].forward - spx[tau][0].forward / 10.0 for tau in shared])
+    assert len(shared) >= 40
+    assert max(gaps) < 0.1
+    assert np.median(gaps) < 0.01
+    rates = [-np.log(f.discount) / t for t, (_, f) in spx.items() if f.discount_stderr < 5e-4 * t]
+    assert len(rates) > 10
+    assert all(0.053 < rate < 0.059 for rate in rates)
+
+
+@pytest.mark.data
+def test_recorded_coin_quotes(recorded):
+    books = pd.read_parquet(recorded / "deribit-btc-2026q1" / "deribit_btc_daily_20260101_20260331.parquet")
+    day = books[books["timestamp"] == books["timestamp"].iloc[0]]
+    gaps = []
+    for _, group in day.groupby("expiry_datetime"):
+        wide = group.pivot_table(index="strike", columns="option_type", values=["bid_price", "ask_price"])
+        calls, puts = sorted(wide["bid_price"].columns)
+        sides = [wide[side][kind].to_numpy() for kind in (calls, puts) for side in ("bid_price", "ask_price")]
+        fit = fit_inverse_forward(wide.index, *sides)
+        assert fit.status is Status.OK
+        gaps.append(1e4 * abs(fit.forward / group["underlying"].iloc[0] - 1.0))
+        assert gaps[-1] < max(10.0, 4e4 * fit.stderr / fit.forward)
+    assert np.median(gaps) < 5.0
