@@ -1,8 +1,8 @@
 """Chains: every parsed row is either an accepted quote or a quarantined one with a reason.
 
-What belongs here: the rules that refuse a row, and the columns that conventions add. What does not: vendor formats
-(``sources``), anything that needs a forward or a vol. A zero bid and a contract that settled earlier the same day are quotes:
-later stages give them a status.
+What belongs here: the rules that refuse a row, and the columns that conventions add. What does not: vendor
+formats (``sources``), anything that needs a forward or a vol. A zero bid and a contract that settled earlier
+the same day are quotes: later stages give them a status.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from periscope_analytics.conventions import NEW_YORK, listing, settlement_time
-from periscope_assets.transforms.frames import counts, finite, flags, years_to
+from periscope_assets.transforms.frames import counts, finite, flags, numbers, years_to
 from periscope_assets.transforms.stage import Quality, StageResult
 
 NAME = "option_quotes"
@@ -63,7 +63,8 @@ class _Rule:
 
 
 def _present(frame: pd.DataFrame, side: str) -> pd.Series:
-    return frame[side].notna() & (frame[side] != 0)
+    prices = numbers(frame, side)
+    return pd.Series(np.isfinite(prices) & (prices != 0), index=frame.index)
 
 
 def _bad_strike(rows: pd.DataFrame, _symbol: str, _session: date) -> pd.Series:

@@ -1,7 +1,7 @@
-"""Small things that every stage does to a frame: time to settlement, sums of statuses, a version from content.
+"""Small things that every stage does to a frame: time to settlement, counts, a version from content.
 
-What belongs here: helpers without an opinion about options. What does not: rules, formulas of a stage, anything that reads
-or writes.
+What belongs here: helpers without an opinion about options. What does not: rules, formulas of a stage,
+anything that reads or writes.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from periscope_analytics.daycount import year_fraction
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-MINUTES_PER_YEAR = 365 * 24 * 60
 _ABSENT = "\x00"
 _SEPARATOR = "\x1f"
 
 
-def years_to(expiry_at: pd.Series, as_of: datetime) -> Floats:
-    """Return the time to settlement in years, ACT/365F, whole minutes; negative once it has passed.
+def years_to(expiry_at: pd.Series[pd.Timestamp], as_of: datetime) -> Floats:
+    """Return the time to settlement in years, ACT/365F to the minute; negative once it has passed.
 
     Parameters
     ----------
@@ -32,8 +33,7 @@ def years_to(expiry_at: pd.Series, as_of: datetime) -> Floats:
     as_of : datetime
         Time-zone aware.
     """
-    minutes = (expiry_at - pd.Timestamp(as_of)) // pd.Timedelta(minutes=1)
-    return minutes.to_numpy(dtype=np.float64) / MINUTES_PER_YEAR
+    return year_fraction(as_of, expiry_at.dt.tz_convert(None).to_numpy())
 
 
 def numbers(frame: pd.DataFrame, column: str) -> Floats:

@@ -1,6 +1,7 @@
 """Rates: the zero curve that discounts everything else.
 
-What belongs here: making the ``rates`` table and reading a discount from it. What does not: downloading a curve (``sources``).
+What belongs here: making the ``rates`` table and reading a discount from it. What does not: downloading a
+curve (``sources``).
 """
 
 from __future__ import annotations

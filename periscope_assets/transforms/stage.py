@@ -1,7 +1,7 @@
 """What a stage of the flow is: named inputs, a method version and one pure function.
 
-What belongs here: the types that every transform module uses to declare itself. What does not: any stage's formulas, or
-how inputs are read and results published (``pipeline`` does that).
+What belongs here: the types that every transform module uses to declare itself. What does not: any stage's
+formulas, or how inputs are read and results published (``pipeline`` does that).
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from periscope_assets.sources import files
 from periscope_assets.sources.base import QUOTE_COLUMNS
 from periscope_assets.store import tables

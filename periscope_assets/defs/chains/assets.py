@@ -1,0 +1,20 @@
+"""Assets of the group 'chains': what a vendor sent, and the quotes in it."""
+
+import dagster as dg
+
+from periscope_assets.defs.building import SINGLE_RUN, PipelineParam, build
+
+
+@dg.asset(group_name="chains", kinds={"file"}, backfill_policy=SINGLE_RUN)
+def raw_chain(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
+    """Vendor payload, byte for byte: what has landed of a session, otherwise what the source has."""
+    return build(context, pipeline)
+
+
+@dg.asset(group_name="chains", kinds={"postgres"}, deps=[raw_chain], backfill_policy=SINGLE_RUN)
+def option_quotes(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
+    """Normalised, validated quotes; every other row is quarantined with a reason."""
+    return build(context, pipeline)
+
+
+ASSETS = (raw_chain, option_quotes)

@@ -1,0 +1,24 @@
+"""Assets of the group 'signals': where the market differs from a model, and what to do about it."""
+
+import dagster as dg
+
+from periscope_assets.defs.building import SINGLE_RUN, PipelineParam, build
+from periscope_assets.defs.models.assets import heston_fit
+from periscope_assets.defs.surfaces.assets import implied_vols
+
+
+@dg.asset(
+    group_name="signals", kinds={"postgres"}, deps=[implied_vols, heston_fit], backfill_policy=SINGLE_RUN
+)
+def mispricing(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
+    """Market minus model implied vol per contract, with z-score and error."""
+    return build(context, pipeline)
+
+
+@dg.asset(group_name="signals", kinds={"postgres"}, deps=[mispricing], backfill_policy=SINGLE_RUN)
+def trade_signals(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
+    """Signals generated, filtered and ranked, each with its reason."""
+    return build(context, pipeline)
+
+
+ASSETS = (mispricing, trade_signals)
