@@ -6,5 +6,6 @@ lives in the twin module of the same name one level up) and kernels.
 
 from periscope_analytics.calibration.heston import fit_heston
 from periscope_analytics.calibration.result import Calibration
+from periscope_analytics.calibration.svi import fit_svi
 
-__all__ = ["Calibration", "fit_heston"]
+__all__ = ["Calibration", "fit_heston", "fit_svi"]

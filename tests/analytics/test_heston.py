@@ -137,7 +137,7 @@ def test_edges_of_the_domain():
     assert np.isnan(p.price(100.0, [np.nan, -1.0, 0.0, np.inf], 0.5, True)).all()
     assert np.isnan(p.implied_vol(100.0, [90.0, 100.0], 0.0)).all()
     assert HestonParams(0.0, 2.0, 0.0, 0.6, -0.7).price(100.0, 90.0, 1.0, True) == pytest.approx(10.0)
-    assert p.price([], [], [], []).shape == (0,)
+    assert p.price([], [], [], np.array([], dtype=bool)).shape == (0,)
     assert not p.feller_satisfied
     assert HestonParams(0.04, 2.0, 0.09, 0.6, -0.7).feller_satisfied
 

@@ -1,0 +1,491 @@
+"""Least-squares fit of raw SVI to one expiry, with or without the conditions against butterfly arbitrage.
+
+What belongs here: the search over the five parameters; arrays in, arrays out. What does not: evaluation for
+users (:mod:`periscope_analytics.svi`), judging quotes, statistics
+(:mod:`periscope_analytics.calibration.svi`).
+
+Parameters are ordered a, b, rho, m, sigma. Starting points come from variable projection: for given (m,
+sigma) the smile is linear in (a, b rho sigma, b sigma), solved exactly within its constraints (De Marco,
+Martini 2009, "Quasi-explicit calibration of Gatheral's SVI model", Zeliade). Levenberg-Marquardt in all five
+then polishes.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+N = 5
+LARGEST_SLOPE = 2.0
+GRID_HALF = 40
+GRID_REACH = 7.0
+CHECK_HALF = 100
+CHECK_REACH = 12.0
+SLACK = 2e-6
+"""Aim of the search: least g this much above zero, so that rounding does no harm."""
+STIFFNESS = 1e3
+TIGHTENINGS = 8
+NEAR_LEAST = 0.02
+
+
+@njit(cache=True, error_model="numpy")
+def _density_factor(k: float, w: float, w1: float, w2: float) -> float:
+    """Return Gatheral and Jacquier's g from total variance and its first two derivatives."""
+    lean = 1.0 - 0.5 * k * w1 / w
+    g: float = lean * lean - 0.25 * w1 * w1 * (1.0 / w + 0.25) + 0.5 * w2
+    return g
+
+
+@njit(cache=True, error_model="numpy")
+def _two(a11: float, a12: float, a22: float, b1: float, b2: float) -> tuple[float, float]:
+    """Solve a symmetric 2 x 2 system; zeros if it is singular."""
+    det = a11 * a22 - a12 * a12
+    if det <= 1e-14 * a11 * a22:
+        return (b1 / a11 if a11 > 0.0 else 0.0), 0.0
+    return (a22 * b1 - a12 * b2) / det, (a11 * b2 - a12 * b1) / det
+
+
+@njit(cache=True, error_model="numpy")
+def _project(k: Floats, w: Floats, q: Floats, m: float, sigma: float, x: Floats) -> float:
+    """Fill `x` with the best parameters at given (m, sigma); return their sum of weighted squares.
+
+    Weights `q` sum to one. Sums are about the means, so that the level drops out of the linear system.
+    """
+    n = k.size
+    ym, zm, wm = 0.0, 0.0, 0.0
+    for i in range(n):
+        y = (k[i] - m) / sigma
+        ym += q[i] * y
+        zm += q[i] * math.sqrt(1.0 + y * y)
+        wm += q[i] * w[i]
+    yy, yz, zz, yw, zw, ww = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(n):
+        y = (k[i] - m) / sigma
+        z = math.sqrt(1.0 + y * y) - zm
+        y -= ym
+        v = w[i] - wm
+        yy += q[i] * y * y
+        yz += q[i] * y * z
+        zz += q[i] * z * z
+        yw += q[i] * y * v
+        zw += q[i] * z * v
+        ww += q[i] * v * v
+    d, c = _two(yy, yz, zz, yw, zw)
+    if abs(d) > c:
+        best, d, c = 0.0, 0.0, 0.0
+        for side in (1.0, -1.0):
+            top, bottom = zw + side * yw, zz + 2.0 * side * yz + yy
+            if top > 0.0 and top * top > best * bottom:
+                best, c = top * top / bottom, top / bottom
+                d = side * c
+    x[0] = wm - d * ym - c * zm
+    x[1] = c / sigma
+    x[2] = d / c if c > 0.0 else 0.0
+    x[3] = m
+    x[4] = sigma
+    cost: float = ww - 2.0 * (d * yw + c * zw) + d * d * yy + 2.0 * d * c * yz + c * c * zz
+    return cost
+
+
+@njit(cache=True, error_model="numpy")
+def _accumulate(residual: float, slope: Floats, normal: Floats, gradient: Floats) -> float:
+    for i in range(N):
+        gradient[i] += slope[i] * residual
+        for j in range(i + 1):
+            normal[i, j] += slope[i] * slope[j]
+    return residual * residual
+
+
+@njit(cache=True, error_model="numpy")
+def _smile(k: float, x: Floats, w_x: Floats) -> float:
+    """Return total variance; fill `w_x` with its derivatives by the parameters."""
+    s = k - x[3]
+    root = math.sqrt(s * s + x[4] * x[4])
+    w_x[0] = 1.0
+    w_x[1] = x[2] * s + root
+    w_x[2] = x[1] * s
+    w_x[3] = -x[1] * (x[2] + s / root)
+    w_x[4] = x[1] * x[4] / root
+    w: float = x[0] + x[1] * w_x[1]
+    return w
+
+
+@njit(cache=True, error_model="numpy")
+def _penalised_g(k: float, x: Floats, floor: float, w_x: Floats, g_x: Floats) -> float:
+    """Return g; fill `g_x` with its derivatives by the parameters. Variance is taken as at least `floor`."""
+    w = _smile(k, x, w_x)
+    if w < floor:
+        w = floor
+        w_x[:] = 0.0
+    s, b, sigma = k - x[3], x[1], x[4]
+    r2 = s * s + sigma * sigma
+    r1 = math.sqrt(r2)
+    r3 = r1 * r2
+    w1, w2 = b * (x[2] + s / r1), b * sigma * sigma / r3
+    lean = 1.0 - 0.5 * k * w1 / w
+    by_w = (lean * k * w1 + 0.25 * w1 * w1) / (w * w)
+    by_w1 = -lean * k / w - 0.5 * w1 * (1.0 / w + 0.25)
+    g_x[0] = by_w * w_x[0]
+    g_x[1] = by_w * w_x[1] + by_w1 * (x[2] + s / r1) + 0.5 * sigma * sigma / r3
+    g_x[2] = by_w * w_x[2] + by_w1 * b
+    g_x[3] = by_w * w_x[3] - by_w1 * b * sigma * sigma / r3 + 1.5 * b * sigma * sigma * s / (r3 * r2)
+    g_x[4] = (
+        by_w * w_x[4] - by_w1 * b * s * sigma / r3 + b * sigma * (1.0 / r3 - 1.5 * sigma * sigma / (r3 * r2))
+    )
+    return float(_density_factor(k, w, w1, w2))
+
+
+@njit(cache=True, error_model="numpy")
+def _penalties(
+    x: Floats,
+    grid: Floats,
+    penalty: float,
+    margin: float,
+    floor: float,
+    slope: Floats,
+    w_x: Floats,
+    normal: Floats,
+    gradient: Floats,
+) -> float:
+    """Add the violations of the conditions as squared residuals."""
+    root, cost = math.sqrt(penalty), 0.0
+    for j in range(grid.size):
+        g = _penalised_g(grid[j], x, floor, w_x, slope)
+        if g < margin:
+            slope *= root
+            cost += _accumulate(root * (g - margin), slope, normal, gradient)
+    for side in (1.0, -1.0):
+        steepness = x[1] * (1.0 + side * x[2])
+        if steepness > LARGEST_SLOPE:
+            slope[:] = 0.0
+            slope[1], slope[2] = root * (1.0 + side * x[2]), root * side * x[1]
+            cost += _accumulate(root * (steepness - LARGEST_SLOPE), slope, normal, gradient)
+    bend = math.sqrt(max(1.0 - x[2] * x[2], 1e-12))
+    least = x[0] + x[1] * x[4] * bend
+    if least < floor:
+        scale = root / floor
+        slope[0], slope[1], slope[3] = scale, scale * x[4] * bend, 0.0
+        slope[2], slope[4] = -scale * x[1] * x[4] * x[2] / bend, scale * x[1] * bend
+        cost += _accumulate(scale * (least - floor), slope, normal, gradient)
+    return cost
+
+
+@njit(cache=True, error_model="numpy")
+def _cost(
+    x: Floats,
+    k: Floats,
+    w: Floats,
+    q: Floats,
+    level: float,
+    grid: Floats,
+    penalty: float,
+    margin: float,
+    normal: Floats,
+    gradient: Floats,
+) -> float:
+    """Return the sum of squares at `x`; fill the Gauss-Newton matrix and half the gradient."""
+    normal[:] = 0.0
+    gradient[:] = 0.0
+    slope, w_x = np.empty(N), np.empty(N)
+    cost = 0.0
+    for i in range(k.size):
+        scale = math.sqrt(q[i]) / level
+        value = _smile(k[i], x, w_x)
+        for j in range(N):
+            slope[j] = scale * w_x[j]
+        cost += _accumulate(scale * (value - w[i]), slope, normal, gradient)
+    if penalty > 0.0:
+        cost += _penalties(x, grid, penalty / grid.size, margin, 1e-3 * level, slope, w_x, normal, gradient)
+    for i in range(N):
+        for j in range(i):
+            normal[j, i] = normal[i, j]
+    return cost
+
+
+@njit(cache=True, error_model="numpy")
+def _solve(a: Floats, b: Floats, x: Floats) -> bool:
+    """Solve a symmetric system by Cholesky's method, in place; False if it is not positive definite."""
+    n = b.size
+    for i in range(n):
+        for j in range(i + 1):
+            total = a[i, j]
+            for p in range(j):
+                total -= a[i, p] * a[j, p]
+            if i == j:
+                if not total > 0.0:
+                    return False
+                a[i, i] = math.sqrt(total)
+            else:
+                a[i, j] = total / a[j, j]
+    for i in range(n):
+        total = b[i]
+        for p in range(i):
+            total -= a[i, p] * x[p]
+        x[i] = total / a[i, i]
+    for i in range(n - 1, -1, -1):
+        total = x[i]
+        for p in range(i + 1, n):
+            total -= a[p, i] * x[p]
+        x[i] = total / a[i, i]
+    return True
+
+
+@njit(cache=True, error_model="numpy")
+def _trial(
+    x: Floats, normal: Floats, gradient: Floats, damping: float, lower: Floats, upper: Floats, out: Floats
+) -> float:
+    """Fill `out` with the projected step's end; return the decrease that the linear model predicts."""
+    system, right, step = normal.copy(), gradient.copy(), np.zeros(N)
+    for i in range(N):
+        held = (x[i] <= lower[i] and gradient[i] > 0.0) or (x[i] >= upper[i] and gradient[i] < 0.0)
+        if held or normal[i, i] <= 0.0:
+            system[i, :] = 0.0
+            system[:, i] = 0.0
+            system[i, i] = 1.0
+            right[i] = 0.0
+        else:
+            system[i, i] += damping * normal[i, i] + 1e-300
+    if not _solve(system, right, step):
+        return 0.0
+    for i in range(N):
+        out[i] = min(max(x[i] - step[i], lower[i]), upper[i])
+        step[i] = out[i] - x[i]
+    predicted = 0.0
+    for i in range(N):
+        predicted -= 2.0 * step[i] * gradient[i]
+        for j in range(N):
+            predicted -= step[i] * normal[i, j] * step[j]
+    return predicted
+
+
+@njit(cache=True, error_model="numpy")
+def _descend(
+    x: Floats,
+    k: Floats,
+    w: Floats,
+    q: Floats,
+    level: float,
+    grid: Floats,
+    penalty: float,
+    margin: float,
+    lower: Floats,
+    upper: Floats,
+    most: int,
+    counts: Floats,
+) -> tuple[float, bool]:
+    """Move `x` to a local minimum by Levenberg-Marquardt steps projected into the box."""
+    normal, gradient, out = np.empty((N, N)), np.empty(N), np.empty(N)
+    new_normal, new_gradient = np.empty((N, N)), np.empty(N)
+    cost = _cost(x, k, w, q, level, grid, penalty, margin, normal, gradient)
+    damping, growth = 1e-3, 2.0
+    for _ in range(most):
+        counts[0] += 1.0
+        predicted = _trial(x, normal, gradient, damping, lower, upper, out)
+        if predicted <= 1e-10 * cost + 1e-30 and damping < 1e8 and predicted > 0.0:
+            return cost, True
+        new = cost
+        if predicted > 0.0:
+            new = _cost(out, k, w, q, level, grid, penalty, margin, new_normal, new_gradient)
+            counts[1] += 1.0
+        if new < cost:
+            gain = (cost - new) / predicted
+            damping *= max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
+            growth = 2.0
+            x[:] = out
+            cost = new
+            normal[:] = new_normal
+            gradient[:] = new_gradient
+        else:
+            damping *= growth
+            growth *= 2.0
+            if damping > 1e12:
+                return cost, True
+    return cost, False
+
+
+@njit(cache=True, error_model="numpy")
+def _grid_around(x: Floats, half: int, reach: float) -> Floats:
+    """Return rising log-moneyness from far left to far right, dense around the vertex and around 0."""
+    grid = np.empty(4 * half + 2)
+    for j in range(-half, half + 1):
+        offset = x[4] * math.sinh(reach * j / half)
+        grid[2 * (j + half)] = x[3] + offset
+        grid[2 * (j + half) + 1] = offset
+    return np.sort(grid)
+
+
+@njit(cache=True, error_model="numpy")
+def _g(k: float, x: Floats) -> float:
+    s = k - x[3]
+    root = math.sqrt(s * s + x[4] * x[4])
+    ratio = x[4] / root
+    w = x[0] + x[1] * (x[2] * s + root)
+    return float(_density_factor(k, w, x[1] * (x[2] + s / root), x[1] * ratio * ratio / root))
+
+
+@njit(cache=True, error_model="numpy")
+def least_g(x: Floats) -> float:
+    """Return the least g over all strikes; -inf where variance is not positive or a wing is too steep.
+
+    The least value on a dense grid, and between the neighbours of each of its low points by golden section.
+    """
+    least = x[0] + x[1] * x[4] * math.sqrt(max(1.0 - x[2] * x[2], 0.0))
+    if least <= 0.0 or x[1] * (1.0 + abs(x[2])) > LARGEST_SLOPE:
+        return -math.inf
+    grid = _grid_around(x, CHECK_HALF, CHECK_REACH)
+    values = np.empty(grid.size)
+    for j in range(grid.size):
+        values[j] = _g(grid[j], x)
+    least = values.min()
+    for j in range(1, grid.size - 1):
+        if values[j] <= min(values[j - 1], values[j + 1]) and values[j] < least + NEAR_LEAST:
+            least = min(least, _golden(grid[j - 1], grid[j + 1], x))
+    return float(least)
+
+
+@njit(cache=True, error_model="numpy")
+def _golden(low: float, high: float, x: Floats) -> float:
+    """Return the least g between two strikes that enclose a minimum."""
+    ratio = 0.5 * (math.sqrt(5.0) - 1.0)
+    left, right = high - ratio * (high - low), low + ratio * (high - low)
+    g_left, g_right = _g(left, x), _g(right, x)
+    for _ in range(40):
+        if g_left < g_right:
+            high, right, g_right = right, left, g_left
+            left = high - ratio * (high - low)
+            g_left = _g(left, x)
+        else:
+            low, left, g_left = left, right, g_right
+            right = low + ratio * (high - low)
+            g_right = _g(right, x)
+    return float(min(g_left, g_right))
+
+
+@njit(cache=True, error_model="numpy")
+def _flatten(x: Floats, share: float, out: Floats) -> None:
+    """Fill `out` with a smile whose b is smaller by `share`, at the same total variance at the money."""
+    out[:] = x
+    out[1] = x[1] * (1.0 - share)
+    out[0] = x[0] + (x[1] - out[1]) * (math.sqrt(x[3] * x[3] + x[4] * x[4]) - x[2] * x[3])
+
+
+@njit(cache=True, error_model="numpy")
+def _repair(x: Floats) -> None:
+    """Flatten `x` by as little as brings g to 0; a flat smile is always free of arbitrage."""
+    if least_g(x) >= 0.0:
+        return
+    low, high, out = 0.0, 1e-6, np.empty(N)
+    _flatten(x, high, out)
+    while high < 1.0 and least_g(out) < 0.0:
+        low, high = high, min(4.0 * high, 1.0)
+        _flatten(x, high, out)
+    for _ in range(12):
+        middle = 0.5 * (low + high)
+        _flatten(x, middle, out)
+        if least_g(out) >= 0.0:
+            high = middle
+        else:
+            low = middle
+    _flatten(x, high, out)
+    x[:] = out
+
+
+@njit(cache=True, error_model="numpy")
+def _constrain(
+    x: Floats, k: Floats, w: Floats, q: Floats, level: float, lower: Floats, upper: Floats, counts: Floats
+) -> bool:
+    """Move `x` to the best smile free of butterfly arbitrage.
+
+    Violations are penalised, ever more stiffly; then the margin is moved by what is still violated (the
+    method of multipliers for the one strike at which the condition binds). What is left, if anything, is
+    repaired.
+    """
+    converged, margin = True, 0.0
+    for stiffness in (1e-2 * STIFFNESS, STIFFNESS):
+        grid = _grid_around(x, GRID_HALF, GRID_REACH)
+        _, converged = _descend(x, k, w, q, level, grid, stiffness, margin, lower, upper, 60, counts)
+    for _ in range(TIGHTENINGS):
+        excess = least_g(x)
+        if 0.0 <= excess <= 3.0 * SLACK:
+            break
+        margin = max(margin + SLACK - max(excess, -0.05), 0.0)
+        grid = _grid_around(x, GRID_HALF, GRID_REACH)
+        _, converged = _descend(x, k, w, q, level, grid, STIFFNESS, margin, lower, upper, 60, counts)
+    _repair(x)
+    return bool(converged)
+
+
+@njit(cache=True, error_model="numpy")
+def _starts(k: Floats, w: Floats, q: Floats, span: float, best: Floats, second: Floats) -> None:
+    """Fill the two best starting points of a coarse grid over (m, sigma)."""
+    x, first_cost, second_cost = np.empty(N), math.inf, math.inf
+    low = k.min()
+    for i in range(7):
+        m = low + span * (i - 0.5) / 5.0
+        for sigma in (0.03 * span, 0.1 * span, 0.3 * span, span):
+            cost = _project(k, w, q, m, sigma, x)
+            if cost < first_cost:
+                second_cost = first_cost
+                second[:] = best
+                first_cost = cost
+                best[:] = x
+            elif cost < second_cost:
+                second_cost = cost
+                second[:] = x
+
+
+@njit(cache=True, error_model="numpy")
+def fit(
+    k: Floats, w: Floats, q: Floats, arbitrage_free: bool, x: Floats, box: Floats, counts: Floats
+) -> bool:
+    """Fill `x` with the fitted parameters.
+
+    Parameters
+    ----------
+    k, w : ndarray, shape (n,)
+        Log-moneyness and total variance; at least five distinct `k`.
+    q : ndarray, shape (n,)
+        Weights that sum to one.
+    arbitrage_free : bool
+        Whether g >= 0 and Lee's wing slopes are required.
+    x : ndarray, shape (5,)
+        Result.
+    box : ndarray, shape (2, 5)
+        Filled with the bounds of the search.
+    counts : ndarray, shape (2,)
+        Iterations and evaluations, added to.
+
+    Returns
+    -------
+    bool
+        Whether the last descent converged.
+    """
+    span = k.max() - k.min()
+    level = 0.0
+    for i in range(k.size):
+        level += q[i] * w[i]
+    lower, upper = box[0], box[1]
+    lower[0], lower[1], lower[2], lower[3], lower[4] = (
+        -10.0 * w.max(),
+        0.0,
+        -1.0,
+        k.min() - 2.0 * span,
+        1e-3 * span,
+    )
+    upper[0], upper[1], upper[2], upper[3], upper[4] = w.max(), 1e4, 1.0, k.max() + 2.0 * span, 20.0 * span
+    first, second, grid = np.empty(N), np.empty(N), np.empty(0)
+    _starts(k, w, q, span, first, second)
+    cost, converged = _descend(first, k, w, q, level, grid, 0.0, 0.0, lower, upper, 100, counts)
+    other, other_converged = _descend(second, k, w, q, level, grid, 0.0, 0.0, lower, upper, 100, counts)
+    x[:] = first
+    if other < cost:
+        x[:] = second
+        converged = other_converged
+    if arbitrage_free and least_g(x) < 0.0:
+        converged = _constrain(x, k, w, q, level, lower, upper, counts)
+    return bool(converged)

@@ -1,0 +1,209 @@
+"""Raw SVI, the stochastic-volatility-inspired smile of one expiry.
+
+What belongs here: parameters, evaluation, the jump-wing chart. What does not: fits (``calibration.svi``),
+several expiries (``surface``), certificates (``arbitrage``).
+
+``w(k) = a + b (rho (k - m) + sqrt((k - m)^2 + sigma^2))`` with ``k = ln(K/F)`` and total variance ``w = iv^2
+tau``.
+
+References
+----------
+J. Gatheral, A. Jacquier (2014), "Arbitrage-free SVI volatility surfaces", Quantitative Finance 14(1): eqs.
+2.1 (g), 3.1 (raw), 3.5 (jump wings), lemma 3.2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.float64]
+
+
+class JumpWings(NamedTuple):
+    """The jump-wing chart of an SVI smile: ATM variance, ATM skew, put and call wing, least variance."""
+
+    v: float
+    psi: float
+    p: float
+    c: float
+    v_tilde: float
+
+
+@dataclass(frozen=True, slots=True)
+class SVIParams:
+    """Raw SVI parameters of one expiry.
+
+    Attributes
+    ----------
+    a : float
+        Level, in total variance.
+    b : float
+        Mean slope of the wings; not negative.
+    rho : float
+        Tilt, in [-1, 1].
+    m : float
+        Position of the vertex, log-moneyness.
+    sigma : float
+        Roundness of the vertex, log-moneyness; positive.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is outside its range or not finite, naming it.
+    """
+
+    a: float
+    b: float
+    rho: float
+    m: float
+    sigma: float
+
+    def __post_init__(self) -> None:
+        for name in ("a", "m"):
+            if not np.isfinite(getattr(self, name)):
+                raise ValueError(f"{name}: must be finite, got {getattr(self, name)}")
+        if not 0.0 <= self.b < np.inf:
+            raise ValueError(f"b: must be finite and not negative, got {self.b}")
+        if not -1.0 <= self.rho <= 1.0:
+            raise ValueError(f"rho: must lie in [-1, 1], got {self.rho}")
+        if not 0.0 < self.sigma < np.inf:
+            raise ValueError(f"sigma: must be finite and positive, got {self.sigma}")
+
+    def total_variance(self, k: ArrayLike) -> Floats:
+        """Return total variance at log-moneyness `k`."""
+        s = np.asarray(k, dtype=np.float64) - self.m
+        return np.asarray(self.a + self.b * (self.rho * s + np.hypot(s, self.sigma)))
+
+    def derivatives(self, k: ArrayLike) -> tuple[Floats, Floats]:
+        """Return the first and second derivative of total variance in `k`."""
+        s = np.asarray(k, dtype=np.float64) - self.m
+        root = np.hypot(s, self.sigma)
+        return (
+            np.asarray(self.b * (self.rho + s / root)),
+            np.asarray(self.b * self.sigma / root * (self.sigma / root) / root),
+        )
+
+    def iv(self, k: ArrayLike, tau: ArrayLike) -> Floats:
+        """Return implied vols.
+
+        Parameters
+        ----------
+        k : array_like
+            Log-moneyness.
+        tau : array_like
+            Years of this smile's expiry, positive.
+
+        Returns
+        -------
+        ndarray
+            Decimal, of the broadcast shape; NaN where total variance is negative.
+
+        Raises
+        ------
+        ValueError
+            If `tau` is not positive.
+        """
+        years = np.asarray(tau, dtype=np.float64)
+        if np.any(years <= 0.0):
+            raise ValueError("tau: must be positive")
+        w = self.total_variance(k)
+        return np.asarray(np.sqrt(np.where(w >= 0.0, w, np.nan) / years))
+
+    def g(self, k: ArrayLike) -> Floats:
+        """Return Gatheral and Jacquier's g (eq. 2.1), of the density's sign; NaN where w is not positive."""
+        x, w = np.asarray(k, dtype=np.float64), self.total_variance(k)
+        w = np.where(w > 0.0, w, np.nan)
+        w1, w2 = self.derivatives(k)
+        return np.asarray((1.0 - 0.5 * x * w1 / w) ** 2 - 0.25 * w1**2 * (1.0 / w + 0.25) + 0.5 * w2)
+
+    @property
+    def left_slope(self) -> float:
+        """Slope of total variance as k goes to minus infinity, by magnitude; at most 2 (Lee 2004)."""
+        return self.b * (1.0 - self.rho)
+
+    @property
+    def right_slope(self) -> float:
+        """Slope of total variance as k goes to infinity; at most 2 (Lee 2004)."""
+        return self.b * (1.0 + self.rho)
+
+    @property
+    def least_variance(self) -> float:
+        """Least total variance over all strikes."""
+        return self.a + self.b * self.sigma * float(np.sqrt(1.0 - self.rho**2))
+
+    def to_jump_wings(self, tau: float) -> JumpWings:
+        """Return the jump-wing chart (eq. 3.5).
+
+        Raises
+        ------
+        ValueError
+            If `tau` is not positive, or total variance at the money is not.
+        """
+        w = float(self.total_variance(0.0))
+        if not tau > 0.0:
+            raise ValueError(f"tau: must be positive, got {tau}")
+        if not w > 0.0:
+            raise ValueError(f"total variance at the money is {w}: jump wings need it positive")
+        root = float(np.sqrt(w))
+        psi = 0.5 * self.b / root * (self.rho - self.m / float(np.hypot(self.m, self.sigma)))
+        return JumpWings(
+            w / tau, psi, self.left_slope / root, self.right_slope / root, self.least_variance / tau
+        )
+
+    @classmethod
+    def from_jump_wings(
+        cls, v: float, psi: float, p: float, c: float, v_tilde: float, tau: float
+    ) -> SVIParams:
+        """Return raw parameters from the jump-wing chart (lemma 3.2).
+
+        Parameters
+        ----------
+        v : float
+            ATM variance per year.
+        psi : float
+            ATM skew.
+        p, c : float
+            Slopes of the put and the call wing, in root ATM total variance.
+        v_tilde : float
+            Least variance per year.
+        tau : float
+            Years.
+
+        Raises
+        ------
+        ValueError
+            If no raw smile has these jump wings, naming what is wrong.
+        """
+        if not (tau > 0.0 and v > 0.0):
+            raise ValueError(f"v, tau: must be positive, got {v}, {tau}")
+        if not (p >= 0.0 and c >= 0.0 and p + c > 0.0):
+            raise ValueError(f"p, c: must not be negative, nor both zero, got {p}, {c}")
+        if v_tilde > v:
+            raise ValueError(f"v_tilde: the least variance {v_tilde} exceeds that at the money, {v}")
+        root = float(np.sqrt(v * tau))
+        b = 0.5 * root * (c + p)
+        rho = 1.0 - p * root / b
+        beta = rho - 2.0 * psi * root / b
+        if not -1.0 <= beta <= 1.0:
+            raise ValueError(f"psi: the skew {psi} is steeper than the wings {p}, {c} allow")
+        a, m, sigma = _vertex(b, rho, beta, v * tau, v_tilde * tau)
+        return cls(a, b, rho, m, sigma)
+
+
+def _vertex(b: float, rho: float, beta: float, w: float, least: float) -> tuple[float, float, float]:
+    """Return a, m, sigma from ``beta = m / sqrt(m^2 + sigma^2)`` and the variances at and below the money."""
+    bend = float(np.sqrt(1.0 - rho * rho))
+    across = float(np.sqrt(1.0 - beta * beta))
+    # sigma = across * r and m = beta * r for r = sqrt(m^2 + sigma^2), so no division by m is needed.
+    gap = b * (1.0 - rho * beta - bend * across)
+    if not gap > 0.0:
+        raise ValueError("v_tilde: the vertex lies at the money, so the least variance does not tell sigma")
+    radius = (w - least) / gap
+    if not (radius > 0.0 and across > 0.0):
+        raise ValueError("v_tilde: the smile degenerates to two lines")
+    sigma = across * radius
+    return least - b * sigma * bend, beta * radius, sigma
