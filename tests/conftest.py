@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, settings
 
+from periscope_assets.store import tables
 from periscope_assets.store.embedded import EmbeddedServer
 from periscope_assets.store.lake import Lake
 from periscope_assets.store.postgres import PostgresStore
@@ -52,39 +52,43 @@ def home(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def pg_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    """One embedded server for all tests of a worker."""
+    """One embedded server for all tests of a worker; it does not wait for the disk."""
     server = EmbeddedServer(tmp_path_factory.mktemp("server"))
     server.start()
+    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
+        connection.execute("ALTER SYSTEM SET fsync = off")
+        connection.execute("SELECT pg_reload_conf()")
     yield server
     server.stop()
 
 
-@pytest.fixture(scope="session")
-def migrated(pg_server: EmbeddedServer) -> str:
-    """Name of a database of the current schema, to be copied and never used."""
-    pg_server.ensure_database("migrated")
-    store = PostgresStore(pg_server.url("migrated"))
+def emptied(url: str) -> str:
+    """Migrate a database or empty it, ending whatever still uses it, and return its URL."""
+    store = PostgresStore(url)
     store.migrate()
     store.close()
-    return "migrated"
-
-
-_numbers = count(1)
+    names = ", ".join(f"{tables.SCHEMA}.{each.name}" for each in tables.metadata.tables.values())
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+            "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+        )
+        connection.execute(f"TRUNCATE {names} RESTART IDENTITY")
+        connection.execute("ALTER SEQUENCE periscope.fence_seq RESTART")
+        connection.execute("INSERT INTO periscope.publish_clock VALUES (1, '1970-01-01T00:00:00Z')")
+    return url
 
 
 @pytest.fixture
-def store_url(pg_server: EmbeddedServer, migrated: str) -> Iterator[str]:
-    """A fresh database of the current schema."""
-    name = f"test_{next(_numbers)}"
-    with psycopg.connect(pg_server.url("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {migrated} STRATEGY file_copy")
-        yield pg_server.url(name)
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def store_url(pg_server: EmbeddedServer) -> str:
+    """An empty database of the current schema."""
+    pg_server.ensure_database("store")
+    return emptied(pg_server.url("store"))
 
 
 @pytest.fixture
 def store(store_url: str, tmp_path: Path) -> Iterator[PostgresStore]:
-    """A store on a fresh database, with a lake."""
+    """A store on an empty database, with a lake."""
     made = PostgresStore(store_url, lake=Lake((tmp_path / "lake").as_uri()))
     yield made
     made.close()

@@ -213,6 +213,19 @@ class Lake:
         return values
 
 
+def check_version(version: str) -> str:
+    """Return `version` unchanged if it may name an object.
+
+    Raises
+    ------
+    ValueError
+        If it is not made of 1-128 letters, digits, ``_`` and ``-``.
+    """
+    if not _VERSION.fullmatch(version):
+        raise ValueError(f"version {version[:80]!r}: expected 1-128 characters 0-9 A-Z a-z _ -")
+    return version
+
+
 def _check_sha256(digest: str) -> str:
     if not _SHA256.fullmatch(digest):
         raise ValueError(f"sha256 {digest[:80]!r}: expected 64 lower-case hexadecimal digits")
@@ -228,11 +241,10 @@ def _session_key(symbol: str, session: date) -> str:
 
 
 def _dataset_key(table: str, symbol: str, as_of: datetime, version: str) -> str:
-    if not _VERSION.fullmatch(version):
-        raise ValueError(f"version {version[:80]!r}: expected 1-128 characters 0-9 A-Z a-z _ -")
     day = as_of.astimezone(NEW_YORK).date()
     name = tables.table(table).name
-    return f"{_DATASETS}/{name}/date={day:%Y-%m-%d}/symbol={check_symbol(symbol)}/{version}.parquet"
+    folder = f"{_DATASETS}/{name}/date={day:%Y-%m-%d}/symbol={check_symbol(symbol)}"
+    return f"{folder}/{check_version(version)}.parquet"
 
 
 def _instant(value: str | None) -> datetime | None:

@@ -52,7 +52,7 @@ def migrate(engine: Engine) -> None:
     RuntimeError
         If the database's schema is newer than this version of the code.
     """
-    with engine.begin() as connection:
+    with engine.execution_options(isolation_level="READ COMMITTED").begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('periscope migrate'))"))
         connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
         settings = config(connection)

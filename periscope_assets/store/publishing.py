@@ -23,7 +23,7 @@ from psycopg import sql
 from periscope_analytics.conventions import check_symbol
 from periscope_assets.store import copying, tables
 from periscope_assets.store.frames import Columns, check, framed, jsonable
-from periscope_assets.store.lake import Lake
+from periscope_assets.store.lake import Lake, check_version
 from periscope_assets.store.repository import (
     NO_SESSION,
     PUBLISHED,
@@ -146,6 +146,7 @@ def prepare(draft: Draft) -> Prepared:
         the place.
     """
     check_symbol(draft.symbol)
+    check_version(draft.version)
     if draft.dataset not in tables.DATASETS:
         raise ValueError(f"dataset {draft.dataset[:60]!r}: expected one of {', '.join(tables.DATASETS)}")
     if draft.status not in STATUSES:
