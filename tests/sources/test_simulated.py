@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 import numpy as np
 import pytest
 
+from periscope_analytics import american
 from periscope_analytics.calibration import fit_heston
 from periscope_analytics.conventions import listing, settlement_time
 from periscope_analytics.errors import Status
@@ -17,7 +18,7 @@ from periscope_assets.settings import Settings
 from periscope_assets.sources import calendars, files
 from periscope_assets.sources.base import SourceError
 from periscope_assets.sources.simulated import MARKETS, RATE, SimulatedSource
-from periscope_assets.sources.simulated.state import quote_time
+from periscope_assets.sources.simulated.state import last_cum_time, quote_time
 
 SEED = 20260102
 SESSION = date(2026, 1, 8)
@@ -157,19 +158,24 @@ def out_of_the_money(source, symbol, session):
     truth, rows = source.truth(symbol, session), chain_of(source, symbol, session).rows
     at = [settlement_time(*pair) for pair in zip(rows["expiry"], rows["settlement"], strict=True)]
     forward, tau = np.array([truth.forward(x) for x in at]), np.array([truth.tau(x) for x in at])
-    coin = listing(symbol).quote_unit == "coin"
-    unit, discount = (forward, np.ones_like(tau)) if coin else (np.ones_like(tau), np.exp(-truth.rate * tau))
     strike, is_call = rows["strike"].to_numpy(), rows["is_call"].to_numpy()
-    bid, ask = rows["bid"].to_numpy() * unit, rows["ask"].to_numpy() * unit
-    low, mid, high = (
-        implied_vol(price, forward, strike, tau, is_call, discount).sigma
-        for price in (bid, (bid + ask) / 2, ask)
-    )
+
+    def vol_of(price):
+        if listing(symbol).quote_unit == "coin":
+            return implied_vol(price * forward, forward, strike, tau, is_call).sigma
+        if listing(symbol).style == "european":
+            return implied_vol(price, forward, strike, tau, is_call, np.exp(-truth.rate * tau)).sigma
+        ahead = truth.dividends
+        schedule = [each.amount for each in ahead], [truth.tau(last_cum_time(each)) for each in ahead]
+        return american.implied_vol(price, truth.spot, strike, tau, truth.rate, 0.0, is_call, schedule).sigma
+
+    bid, ask = rows["bid"].to_numpy(), rows["ask"].to_numpy()
+    low, mid, high = vol_of(bid), vol_of((bid + ask) / 2), vol_of(ask)
     used = (is_call == (strike >= forward)) & np.isfinite(low) & np.isfinite(high)
     return tuple(column[used] for column in (forward, strike, tau, mid, (high - low) / 2))
 
 
-@pytest.mark.parametrize("symbol", [*INDICES, "SIMBTC"])
+@pytest.mark.parametrize("symbol", MARKETS)
 @pytest.mark.parametrize("session", [SESSION, date(2024, 3, 13), date(2022, 10, 4)])
 def test_quotes_give_back_the_parameters_within_two_percent(source, symbol, session):
     forward, strike, tau, vol, width = out_of_the_money(source, symbol, session)

@@ -14,12 +14,12 @@ from datetime import date
 import numpy as np
 from numpy.typing import NDArray
 
-from periscope_analytics import black
+from periscope_analytics import american, black
 from periscope_analytics.conventions import listing
 from periscope_assets.sources.simulated.draws import uniform
 from periscope_assets.sources.simulated.listings import Expiry, contract_name, expiries, strikes
 from periscope_assets.sources.simulated.markets import Market
-from periscope_assets.sources.simulated.state import SimulatedMarket, ex_time
+from periscope_assets.sources.simulated.state import SimulatedMarket, last_cum_time
 
 Floats = NDArray[np.float64]
 
@@ -87,9 +87,7 @@ def true_price(truth: SimulatedMarket, market: Market, listed: _Listed, is_call:
     if listing(market.root).style == "european":
         discount = np.exp(-truth.rate * listed.tau)
         return black.price(listed.forward, listed.strike, listed.tau, listed.vol, is_call, discount)
-    from periscope_analytics import american
-
-    times = [truth.tau(ex_time(dividend)) for dividend in truth.dividends]
+    times = [truth.tau(last_cum_time(dividend)) for dividend in truth.dividends]
     amounts = [dividend.amount for dividend in truth.dividends]
     return american.price(
         truth.spot,
@@ -99,7 +97,7 @@ def true_price(truth: SimulatedMarket, market: Market, listed: _Listed, is_call:
         0.0,
         listed.vol,
         is_call,
-        dividends=(times, amounts),
+        dividends=(amounts, times),
     )
 
 

@@ -17,9 +17,10 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from periscope_analytics.conventions import AM, NEW_YORK, settlement_time
+from periscope_analytics.conventions import NEW_YORK
 from periscope_analytics.heston import HestonParams
 from periscope_assets.sources import calendars
+from periscope_assets.sources.calendars import XNYS
 from periscope_assets.sources.simulated.draws import normal
 from periscope_assets.sources.simulated.markets import RATE, Dividend, Market
 
@@ -68,9 +69,9 @@ class SimulatedMarket:
 
     def forward(self, expiry_at: datetime) -> float:
         """Return the forward for settlement at `expiry_at`, USD; dividends are escrowed."""
-        ahead = [(self.tau(ex_time(dividend)), dividend.amount) for dividend in self.dividends]
+        ahead = [(self.tau(last_cum_time(dividend)), dividend.amount) for dividend in self.dividends]
         tau = self.tau(expiry_at)
-        paid = sum(amount * math.exp(-self.rate * t) for t, amount in ahead if t <= tau)
+        paid = sum(amount * math.exp(-self.rate * t) for t, amount in ahead if t < tau)
         return (self.spot - paid) * math.exp(self.carry * tau)
 
     def vol(self, strike: ArrayLike, expiry_at: Sequence[datetime]) -> NDArray[np.float64]:
@@ -80,9 +81,10 @@ class SimulatedMarket:
         return np.asarray(self.params.implied_vol(forward, strike, tau), dtype=np.float64)
 
 
-def ex_time(dividend: Dividend) -> datetime:
-    """Return the UTC instant from which the share trades without the dividend."""
-    return settlement_time(dividend.ex_date, AM)
+def last_cum_time(dividend: Dividend) -> datetime:
+    """Return the last UTC instant at which a holder still gets the dividend: the close before the ex-date."""
+    eve = dividend.ex_date - timedelta(days=1)
+    return calendars.close_time(XNYS, calendars.sessions(XNYS, eve - timedelta(days=7), eve)[-1])
 
 
 def quote_time(market: Market, session: date) -> datetime | None:
@@ -91,9 +93,9 @@ def quote_time(market: Market, session: date) -> datetime | None:
         return None
     if market.crypto:
         return datetime.combine(session, _CRYPTO_CLOCK, tzinfo=UTC)
-    if not calendars.is_session(calendars.XNYS, session):
+    if not calendars.is_session(XNYS, session):
         return None
-    return calendars.close_time(calendars.XNYS, session) - _QUOTED_BEFORE_CLOSE
+    return calendars.close_time(XNYS, session) - _QUOTED_BEFORE_CLOSE
 
 
 def dividends(market: Market) -> tuple[Dividend, ...]:
@@ -103,8 +105,7 @@ def dividends(market: Market) -> tuple[Dividend, ...]:
     years = range(FIRST_SESSION.year, calendars.LAST.year + 1)
     days = [date(year, month, _DIVIDEND_DAY) for year in years for month in _DIVIDEND_MONTHS]
     return tuple(
-        Dividend(calendars.sessions(calendars.XNYS, day, day + timedelta(days=7))[0], market.dividend)
-        for day in days
+        Dividend(calendars.sessions(XNYS, day, day + timedelta(days=7))[0], market.dividend) for day in days
     )
 
 
