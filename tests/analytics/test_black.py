@@ -177,7 +177,7 @@ def test_wrong_arguments_are_named():
 
 @pytest.mark.skipif("NUMBA_DISABLE_JIT" in os.environ, reason="this is the run without the compiler")
 def test_kernels_pass_uncompiled():
-    files = ["test_black.py", "test_implied_vol.py"]
+    files = ["test_black.py", "test_implied_vol.py", "test_american.py"]
     here = Path(__file__).parent
     command = [
         sys.executable,

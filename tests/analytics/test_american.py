@@ -1,0 +1,165 @@
+"""American prices and vols: limits, parity bounds, early exercise, cash dividends, statuses."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from periscope_analytics import american, black
+from periscope_analytics.errors import Status
+
+from .test_black import table
+
+UNCOMPILED = "NUMBA_DISABLE_JIT" in os.environ
+few = settings(max_examples=2 if UNCOMPILED else 50)
+
+spots = st.floats(50.0, 200.0)
+strikes = st.floats(60.0, 160.0)
+taus = st.floats(0.01, 3.0)
+rates = st.floats(-0.03, 0.12)
+vols = st.floats(0.05, 1.0)
+
+
+def test_barone_adesi_whaley_is_close():
+    t = table("baw_haug.csv")
+    got = american.price(t["spot"], t["strike"], t["t"], t["r"], t["q"], t["vol"], t["type"] == "Call")
+    assert np.all(np.abs(got - t["baw_value"]) < 0.04)
+
+
+def test_known_put():
+    value = american.price(100.0, 100.0, 1.0, 0.05, 0.0, 0.2, False)
+    assert value == pytest.approx(6.0904, abs=2e-3)
+
+
+@few
+@given(spots, strikes, taus, rates, rates, vols, st.booleans())
+@example(100.0, 100.0, 1.0, 0.0, 0.0, 0.2, False)
+@example(100.0, 90.0, 1.0, -0.02, -0.01, 0.2, True)
+def test_bounds(spot, strike, tau, rate, q, vol, is_call):
+    value = float(american.price(spot, strike, tau, rate, q, vol, is_call))
+    plain = float(black.bsm_price(spot, strike, tau, rate, q, vol, is_call))
+    assert value >= plain - 1e-12 * spot
+    assert value >= max(spot - strike if is_call else strike - spot, 0.0)
+    assert (
+        value <= max(spot, spot * np.exp(-q * tau)) if is_call else max(strike, strike * np.exp(-rate * tau))
+    )
+
+
+@few
+@given(spots, strikes, taus, rates, rates, vols)
+def test_put_call_symmetry(spot, strike, tau, rate, q, vol):
+    call = american.price(spot, strike, tau, rate, q, vol, True)
+    put = american.price(strike, spot, tau, q, rate, vol, False)
+    assert call == pytest.approx(float(put), abs=2e-4 * max(spot, strike))
+
+
+@few
+@given(spots, strikes, taus, st.floats(0.0, 0.12), vols)
+def test_call_without_dividends_is_european(spot, strike, tau, rate, vol):
+    call = american.price(spot, strike, tau, rate, 0.0, vol, True)
+    assert call == pytest.approx(
+        float(black.bsm_price(spot, strike, tau, rate, 0.0, vol, True)), abs=1e-9 * spot
+    )
+
+
+@few
+@given(spots, strikes, taus, rates, vols, st.booleans())
+def test_price_rises_with_vol_and_time(spot, strike, tau, rate, vol, is_call):
+    value, more_vol, more_time = american.price(
+        spot, strike, [tau, tau, 1.1 * tau], rate, 0.02, [vol, 1.1 * vol, vol], is_call
+    )
+    assert more_vol >= value - 1e-5 * spot
+    assert more_time >= value - 1e-5 * spot
+
+
+def test_cash_dividends_against_independent_recombination():
+    """A call with one dividend is worth the better of exercise at its date or holding, integrated there."""
+    spot, strike, tau, rate, vol, amount, ex = 100.0, 95.0, 0.5, 0.05, 0.25, 4.0, 0.3
+    base = spot - amount * np.exp(-rate * ex)
+    z = np.linspace(-8.0, 8.0, 8001)
+    at_ex = base * np.exp((rate - 0.5 * vol**2) * ex + vol * np.sqrt(ex) * z)
+    hold = black.bsm_price(at_ex, strike, tau - ex, rate, 0.0, vol, True)
+    payoff = np.maximum(at_ex + amount - strike, hold)
+    expected = np.exp(-rate * ex) * np.trapezoid(payoff * np.exp(-0.5 * z**2), z) / np.sqrt(2.0 * np.pi)
+    got = american.price(spot, strike, tau, rate, 0.0, vol, True, ([amount], [ex]))
+    assert got == pytest.approx(expected, abs=1e-4 * spot)
+    assert got > black.bsm_price(base, strike, tau, rate, 0.0, vol, True) + 0.05
+
+
+def test_dividends_outside_the_life_do_not_matter():
+    plain = american.price(100.0, 95.0, 0.5, 0.05, 0.0, 0.25, False)
+    for times in ([-0.1, 0.0], [0.5, 0.7]):
+        assert american.price(100.0, 95.0, 0.5, 0.05, 0.0, 0.25, False, ([4.0, 4.0], times)) == plain
+
+
+def test_zero_vol_takes_the_best_exercise():
+    assert american.price(100.0, 90.0, 1.0, 0.05, 0.0, 0.0, False) == 0.0
+    assert american.price(100.0, 110.0, 1.0, 0.05, 0.0, 0.0, False) == 10.0
+    cum = american.price(100.0, 90.0, 1.0, 0.05, 0.0, 0.0, True, ([8.0], [0.5]))
+    assert cum == pytest.approx(100.0 - 90.0 * np.exp(-0.025))
+    assert american.price(100.0, 110.0, 0.0, 0.05, 0.0, 0.3, False) == 10.0
+
+
+@few
+@given(strikes, st.floats(0.02, 2.0), rates, st.floats(0.0, 0.06), st.floats(0.08, 0.9), st.booleans())
+def test_round_trip(strike, tau, rate, q, vol, is_call):
+    value = american.price(100.0, strike, tau, rate, q, vol, is_call)
+    sigma, status = american.implied_vol(value, 100.0, strike, tau, rate, q, is_call)
+    if status == Status.OK:
+        again = american.price(100.0, strike, tau, rate, q, sigma, is_call)
+        assert again == pytest.approx(float(value), abs=1e-9)
+    else:
+        assert status in (Status.AT_EXERCISE, Status.BELOW_INTRINSIC)
+
+
+def test_round_trip_with_dividends():
+    strikes = np.array([85.0, 100.0, 115.0])
+    schedule = ([0.8, 0.8], [0.1, 0.35])
+    value = american.price(100.0, strikes, 0.5, 0.05, 0.0, 0.3, [False, True, True], schedule)
+    sigma, status = american.implied_vol(value, 100.0, strikes, 0.5, 0.05, 0.0, [False, True, True], schedule)
+    assert status.tolist() == [0, 0, 0]
+    assert np.allclose(sigma, 0.3, atol=1e-9)
+
+
+def test_each_status():
+    price = np.array([8.0, np.nan, 5.0, 20.0, 19.0, 120.0, 0.0, 8.0])
+    tau = np.array([1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, np.nan])
+    strike = np.array([100.0, 100.0, 100.0, 120.0, 120.0, 120.0, 80.0, 100.0])
+    sigma, status = american.implied_vol(price, 100.0, strike, tau, 0.05, 0.0, False)
+    assert [Status(s).name for s in status] == [
+        "OK", "INVALID_VALUE", "EXPIRED", "AT_EXERCISE", "BELOW_INTRINSIC", "ABOVE_MAXIMUM", "AT_EXERCISE",
+        "INVALID_VALUE",
+    ]  # fmt: skip
+    assert np.array_equal(np.isnan(sigma), status != Status.OK)
+
+
+def test_premium():
+    premium = american.early_exercise_premium(100.0, [90.0, 110.0], 1.0, 0.05, 0.0, 0.2, False)
+    assert np.all(premium > 0.0)
+    assert american.early_exercise_premium(100.0, 90.0, 1.0, 0.05, 0.0, 0.2, True) == pytest.approx(
+        0.0, abs=1e-12
+    )
+
+
+anything = st.one_of(st.floats(), st.sampled_from([0.0, 5e-324, 1e-310, 1e308, np.inf, np.nan, 1.0, 100.0]))
+
+
+@few
+@given(anything, anything, anything, anything, anything, anything, st.booleans())
+def test_nothing_raises_and_no_nan_is_ok(price, spot, strike, tau, rate, q, is_call):
+    tau = abs(tau)
+    american.price(spot, strike, tau, rate, q, price, is_call)
+    sigma, status = american.implied_vol(price, spot, strike, tau, rate, q, is_call)
+    assert np.isfinite(sigma) == (status == Status.OK)
+
+
+def test_wrong_arguments_are_named():
+    with pytest.raises(ValueError, match="tau"):
+        american.price(100.0, 100.0, -1.0, 0.05, 0.0, 0.2, True)
+    for wrong in (([1.0], [0.1, 0.2]), ([1.0],), ([-1.0], [0.1]), ([1.0], [np.nan]), (["a"], [0.1])):
+        with pytest.raises(ValueError, match="dividends"):
+            american.price(100.0, 100.0, 1.0, 0.05, 0.0, 0.2, True, wrong)
