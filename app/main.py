@@ -11,12 +11,17 @@ import streamlit as st
 from app.views.overview.view import render as overview
 from app.views.surface.view import render as surface
 
+ICON = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
+    '<rect width="32" height="32" rx="6" fill="#0b5cad"/>'
+    '<path d="M5 9c5 14 14 16 22 8" fill="none" stroke="#fff" stroke-width="3" stroke-linecap="round"/></svg>'
+)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def main() -> None:
     """Draw the chosen page."""
-    st.set_page_config(page_title="Periscope", page_icon=":material/ssid_chart:", layout="wide")
+    st.set_page_config(page_title="Periscope", page_icon=ICON, layout="wide")
     if st.get_option("server.address") not in LOOPBACK:
         st.error("This app has no authentication yet, so it serves this machine only. Start it with")
         st.code("streamlit run app/main.py --server.address 127.0.0.1", language="bash")

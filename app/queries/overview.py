@@ -16,17 +16,11 @@ from app.queries.answer import Answer
 from app.queries.locate import QUOTES
 from periscope_assets.store.repository import PUBLISHED, LedgerEntry, Reader
 
-SURFACE = "vol_surface"
+SURFACE, SKEW = "vol_surface", "skew_metrics"
 _UNDERLYING = (
-    "symbol",
-    "as_of",
-    "published_at",
-    "status",
-    "version",
-    "source",
-    "n_snapshots",
-    "quotes",
-    "surface",
+    *("symbol", "as_of", "published_at", "status", "version", "source", "n_snapshots"),
+    *("spot", "n_accepted", "n_quarantined", "n_expiries", "n_fitted"),
+    *("rmse_bps", "inside_share", "is_free", "atm_iv_30d", "rr_25_30d"),
 )
 _STATUS = (
     "dataset",
@@ -47,7 +41,9 @@ def underlyings(reader: Reader, known_at: datetime) -> Answer:
     """Return one row for each symbol with quotes: latest surface, its status and figures."""
     quotes = _by_symbol(reader.heads(QUOTES, known_at=known_at, statuses=None))
     surfaces = _by_symbol(reader.heads(SURFACE, known_at=known_at, statuses=None))
-    rows = [_underlying(symbol, quotes[symbol], surfaces.get(symbol, [])) for symbol in sorted(quotes)]
+    rows = [
+        _underlying(reader, known_at, quotes[symbol], surfaces.get(symbol, [])) for symbol in sorted(quotes)
+    ]
     return _summary("underlyings", known_at, pd.DataFrame(rows, columns=list(_UNDERLYING)))
 
 
@@ -67,35 +63,55 @@ def _by_symbol(entries: Sequence[LedgerEntry]) -> dict[str, list[LedgerEntry]]:
     return groups
 
 
-def _underlying(symbol: str, quotes: list[LedgerEntry], surfaces: list[LedgerEntry]) -> tuple[object, ...]:
-    latest = _served(quotes) or quotes[-1]
-    surface = _served(surfaces)
+def _underlying(
+    reader: Reader, known_at: datetime, quotes: list[LedgerEntry], surfaces: list[LedgerEntry]
+) -> dict[str, object]:
+    latest, surface = _served(quotes) or quotes[-1], _served(surfaces)
+    shown = surface or latest
+    row: dict[str, object] = {
+        "symbol": shown.symbol,
+        "as_of": shown.as_of,
+        "published_at": shown.known_at,
+        "status": _state(latest, surface),
+        "version": shown.version,
+        "source": shown.source,
+        "n_snapshots": sum(entry.status == PUBLISHED for entry in surfaces),
+        **{name: latest.quality.get(name) for name in ("spot", "n_accepted", "n_quarantined")},
+    }
+    return row if surface is None else row | _fit(reader, surface) | _tenor(reader, surface, known_at)
+
+
+def _state(quotes: LedgerEntry, surface: LedgerEntry | None) -> str:
     if surface is None:
-        state = latest.status if latest.status != PUBLISHED else "no_surface"
-        return (
-            symbol,
-            latest.as_of,
-            latest.known_at,
-            state,
-            latest.version,
-            latest.source,
-            0,
-            latest.quality,
-            {},
-        )
-    state = "stale" if latest.status == PUBLISHED and latest.as_of > surface.as_of else PUBLISHED
-    count = sum(entry.status == PUBLISHED for entry in surfaces)
-    return (
-        symbol,
-        surface.as_of,
-        surface.known_at,
-        state,
-        surface.version,
-        surface.source,
-        count,
-        latest.quality,
-        surface.quality,
-    )
+        return "no_surface" if quotes.status == PUBLISHED else quotes.status
+    return "stale" if quotes.status == PUBLISHED and quotes.as_of > surface.as_of else PUBLISHED
+
+
+def _fit(reader: Reader, surface: LedgerEntry) -> dict[str, object]:
+    slices = reader.rows(surface, "svi_slices")
+    fitted = slices[slices["status"] == "ok"]
+    certificates = reader.rows(surface, "surface_certificates")
+    return {
+        "n_expiries": len(slices),
+        "n_fitted": len(fitted),
+        "rmse_bps": fitted["rmse_bps"].median(),
+        "inside_share": fitted["inside_share"].median(),
+        "is_free": bool(certificates["is_free"].iloc[0]) if len(certificates) else None,
+    }
+
+
+def _tenor(reader: Reader, surface: LedgerEntry, known_at: datetime) -> dict[str, object]:
+    """Return skew metrics at a constant 30 days of the same snapshot, nothing if they are not published."""
+    skew = reader.head(SKEW, surface.symbol, as_of=surface.as_of, known_at=known_at)
+    rows = constant_maturity(pd.DataFrame() if skew is None else reader.rows(skew, SKEW))
+    return {f"{name}_30d": rows[name].iloc[0] for name in ("atm_iv", "rr_25")} if len(rows) else {}
+
+
+def constant_maturity(skew: pd.DataFrame, days: float = 30.0) -> pd.DataFrame:
+    """Return the row of ``skew_metrics`` at a constant maturity, no row if there is none."""
+    if skew.empty:
+        return skew
+    return skew[(skew["basis"] == "constant_maturity") & (skew["tenor_days"] == days)]
 
 
 def _status(entries: list[LedgerEntry]) -> tuple[object, ...]:

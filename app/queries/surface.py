@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from app.queries.errors import InvalidParameterError
-from periscope_analytics import black
+from periscope_analytics.black import greeks
 from periscope_analytics.svi import SVIParams
 
 COORDINATES = ("log_moneyness", "strike", "delta")
@@ -99,8 +99,7 @@ def _spread(k: Floats, delta: Floats, coordinate: str, points: int) -> Floats:
 
 
 def _call_delta(params: SVIParams, k: Floats, tau: float) -> Floats:
-    greeks = black.greeks(1.0, np.exp(k), tau, params.iv(k, tau), True)
-    return np.asarray(greeks.delta, dtype=np.float64)
+    return np.asarray(greeks(1.0, np.exp(k), tau, params.iv(k, tau), True).delta, dtype=np.float64)
 
 
 def _no_points() -> pd.DataFrame:

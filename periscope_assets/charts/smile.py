@@ -47,7 +47,7 @@ def smile(
         If `x` or `look` is unknown.
     """
     axis, colours = coordinate(x), theme(look)
-    figure = go.Figure(layout={"template": template(colours), "uirevision": uirevision, "height": 420})
+    figure = go.Figure(layout={"template": template(colours), "uirevision": uirevision, "height": 500})
     shown = _placed(quotes, axis)
     good = shown[shown["status"] == "ok"]
     for is_call, name in ((False, "puts, bid to ask"), (True, "calls, bid to ask")):

@@ -116,6 +116,6 @@ def _scene(axis: Coordinate, days: Floats) -> dict[str, object]:
         "yaxis": {"title": {"text": "time to expiry"}, "type": "log", "tickvals": ticks, "ticktext": names},
         "zaxis": {"title": {"text": "implied vol (%)"}, "tickformat": ",.4~r"},
         "aspectmode": "manual",
-        "aspectratio": {"x": 1.35, "y": 1.25, "z": 0.75},
-        "camera": {"eye": {"x": -1.35, "y": -1.45, "z": 0.75}, "center": {"x": 0, "y": 0, "z": -0.12}},
+        "aspectratio": {"x": 1.3, "y": 1.3, "z": 0.75},
+        "camera": {"eye": {"x": -0.95, "y": -2.0, "z": 0.85}, "center": {"x": 0.05, "y": 0.0, "z": -0.2}},
     }

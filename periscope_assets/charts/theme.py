@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 
 FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'
 
-SURFACE_SCALE = "Cividis"
-"""Sequential, with even lightness for every kind of colour vision (Nunez, Anderton and Renslow 2018)."""
+SURFACE_SCALE = "Viridis"
+"""Sequential in lightness, so it reads the same in every kind of colour vision and in grey."""
 
 
 @dataclass(frozen=True, slots=True)

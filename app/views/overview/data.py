@@ -5,7 +5,6 @@ What belongs here: from the underlyings query to columns that people read. What 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 
 import pandas as pd
@@ -15,28 +14,29 @@ from app.queries import Answer
 
 
 def table(answer: Answer, now: datetime) -> pd.DataFrame:
-    """Return one row for each underlying, ready to be shown."""
+    """Return one row for each underlying, ready to be shown; vols and shares in percent."""
     frame = answer.frames["underlyings"]
-    rows = [_row(record, now) for record in frame.to_dict("records")]
-    return pd.DataFrame(rows)
-
-
-def _row(record: Mapping[object, object], now: datetime) -> dict[str, object]:
-    quotes, surface = _mapping(record["quotes"]), _mapping(record["surface"])
-    moment = record["as_of"]
-    return {
-        "symbol": record["symbol"],
-        "open": f"/surface?symbol={record['symbol']}",
-        "status": record["status"],
-        "as_of": moment,
-        "age": age(moment, now) if isinstance(moment, datetime) else None,
-        "n_snapshots": record["n_snapshots"],
-        **{f"quotes_{name}": value for name, value in quotes.items()},
-        **{f"surface_{name}": value for name, value in surface.items()},
-        "source": record["source"],
-        "version": str(record["version"])[:12],
+    percent = {
+        name: 100.0 * frame[name].astype("float64") for name in ("inside_share", "atm_iv_30d", "rr_25_30d")
     }
+    return frame.assign(
+        open=[f"/surface?symbol={symbol}" for symbol in frame["symbol"]],
+        age=[age(moment, now) for moment in frame["as_of"]],
+        version=frame["version"].str[:12],
+        **percent,
+    )
 
 
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
+def totals(answer: Answer) -> list[tuple[str, str]]:
+    """Return name and value of the figures over all underlyings."""
+    frame = answer.frames["underlyings"]
+    accepted, refused = (int(frame[name].fillna(0).sum()) for name in ("n_accepted", "n_quarantined"))
+    states = frame["status"].value_counts()
+    return [
+        ("Underlyings", f"{len(frame):,}"),
+        ("Surfaces up to date", f"{states.get('published', 0):,}"),
+        ("Stale", f"{states.get('stale', 0):,}"),
+        ("Without a surface", f"{len(frame) - states.get('published', 0) - states.get('stale', 0):,}"),
+        ("Quotes accepted", f"{accepted:,}"),
+        ("Quotes refused", f"{refused:,}"),
+    ]

@@ -24,12 +24,16 @@ COLUMNS = {
     "as_of": _column.DatetimeColumn("Market time (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC"),
     "age": _column.TextColumn("Age"),
     "spot": _column.NumberColumn("Underlying", format="%,.2f", help="As the source gave it, USD."),
-    "accepted": _column.NumberColumn("Quotes", format="%,d", help="Accepted quotes."),
-    "quarantined": _column.NumberColumn("Refused", format="%,d", help="In quarantine, each with a reason."),
-    "n_slices": _column.NumberColumn("Expiries"),
+    "atm_iv_30d": _column.NumberColumn("ATM 30 d %", format="%.2f", help="At-the-money-forward vol."),
+    "rr_25_30d": _column.NumberColumn("25Δ RR 30 d", format="%.2f", help="Call vol - put vol, vol points."),
+    "n_expiries": _column.NumberColumn("Expiries"),
     "rmse_bps": _column.NumberColumn("RMSE bps", format="%.1f", help="Median over expiries, vol bps."),
-    "inside": _column.NumberColumn("Inside %", format="%.0f", help="Median share of quotes around the fit."),
+    "inside_share": _column.NumberColumn(
+        "Inside %", format="%.0f", help="Median share of quotes around the fit."
+    ),
     "is_free": _column.CheckboxColumn("Arbitrage-free", help="The certificate of the surface."),
+    "n_accepted": _column.NumberColumn("Quotes", format="%,d", help="Accepted quotes."),
+    "n_quarantined": _column.NumberColumn("Refused", format="%,d", help="In quarantine, each with a reason."),
     "n_snapshots": _column.NumberColumn("Snapshots", format="%,d"),
     "source": _column.TextColumn("Source"),
     "version": _column.TextColumn("Version"),
@@ -51,10 +55,15 @@ def _page(queries: Queries) -> None:
         absence.no_data()
         return
     st.caption(f"Everything known at {stamp(answer.known_at)}")
+    figures = data.totals(answer)
+    with st.container(horizontal=True, gap="medium"):
+        for label, value in figures:
+            st.metric(label, value, width=160)
     st.dataframe(
         data.table(answer, datetime.now(UTC)),
         column_config=COLUMNS,
         column_order=list(COLUMNS),
         hide_index=True,
+        placeholder="–",
         key="underlyings",
     )

@@ -12,6 +12,7 @@ from datetime import datetime
 import pandas as pd
 
 from app.queries import Answer, NotPublishedError, Queries
+from app.queries.overview import constant_maturity
 from app.queries.times import rfc3339
 from app.views.surface.setup import Choice
 
@@ -88,8 +89,7 @@ def _beside(ask: Callable[..., Answer], surface: Answer) -> Answer | None:
 def _tenor(skew: Answer | None) -> Mapping[str, float] | None:
     if skew is None:
         return None
-    rows = skew.frames["skew_metrics"]
-    rows = rows[(rows["basis"] == "constant_maturity") & (rows["tenor_days"] == DEFAULT_DAYS)]
+    rows = constant_maturity(skew.frames["skew_metrics"], DEFAULT_DAYS)
     return {str(name): value for name, value in rows.iloc[0].items()} if len(rows) else None
 
 

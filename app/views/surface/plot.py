@@ -27,7 +27,7 @@ def smile_figure(page: Page, expiry: str, axis: str, look: str) -> go.Figure:
     key = (*_versions(page), expiry, axis, look)
     curve = at_expiry(page.surface.frames["surface_grid"], expiry)
     rejected = None if page.chain is None else at_expiry(page.chain.frames["rejected"], expiry)
-    quotes = smile_quotes(page, expiry, spread=0.25)
+    quotes = smile_quotes(page, expiry, spread=0.02 if axis == "delta" else 0.25)
     return _smile(key, quotes, curve, rejected, axis, look, f"{page.surface.symbol}-{expiry}-{axis}")
 
 

@@ -1,6 +1,6 @@
 """What the reader chooses: symbol, snapshot, known time, axis, expiry.
 
-What belongs here: the pickers, bound to the URL. What does not: reading rows, figures.
+What belongs here: the pickers. What does not: reading rows, figures.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Choice:
 
 
 def choose(queries: Queries, symbols: Sequence[str]) -> Choice:
-    """Draw the pickers and return what is chosen.
+    """Draw the pickers and return what is chosen; the URL seeds them once.
 
     Raises
     ------
@@ -61,16 +61,16 @@ def choose(queries: Queries, symbols: Sequence[str]) -> Choice:
         known_at = _known_at(queries, symbol, as_of)
     with row[3]:
         axis = _axis()
-    return Choice(symbol, as_of, known_at, _pinned(symbol, as_of, known_at), axis)
+    return Choice(symbol, as_of, known_at, state.pinned_version(symbol, as_of, known_at), axis)
 
 
 def _symbol(symbols: Sequence[str]) -> str:
-    st.session_state.setdefault(state.SYMBOL, st.query_params.get(state.SYMBOL, symbols[0]))
+    state.seed(state.SYMBOL, symbols[0])
     chosen = st.selectbox(
         "Symbol",
         symbols,
         key=state.SYMBOL,
-        bind="query-params",
+        persist_state="session",
         accept_new_options=True,
         help="Type to search.",
     )
@@ -79,11 +79,12 @@ def _symbol(symbols: Sequence[str]) -> str:
 
 def _as_of(queries: Queries, symbol: str) -> str | None:
     times = [rfc3339(entry.as_of) for entry in queries.snapshots(symbol)]
+    state.seed(state.AS_OF, LATEST_SNAPSHOT)
     chosen = st.selectbox(
         "As of (market time)",
         [LATEST_SNAPSHOT, *times],
         key=state.AS_OF,
-        bind="query-params",
+        persist_state="session",
         accept_new_options=True,
         format_func=lambda text: _named(text, times),
         help="Snapshots of this symbol; or type an RFC 3339 time for the latest snapshot at or before it.",
@@ -100,11 +101,12 @@ def _named(text: str, times: Sequence[str]) -> str:
 def _known_at(queries: Queries, symbol: str, as_of: str | None) -> str | None:
     revisions = queries.revisions(symbol, as_of=as_of)
     names = {rfc3339(entry.known_at): f"{stamp(entry.known_at)} · {entry.version[:8]}" for entry in revisions}
+    state.seed(state.KNOWN_AT, LATEST_KNOWN)
     chosen = st.selectbox(
         "Known at",
         [LATEST_KNOWN, *names],
         key=state.KNOWN_AT,
-        bind="query-params",
+        persist_state="session",
         accept_new_options=True,
         format_func=lambda text: "now (everything known)" if text == LATEST_KNOWN else names.get(text, text),
         help="Show what was known then: publications of this snapshot, or type any RFC 3339 time.",
@@ -113,28 +115,17 @@ def _known_at(queries: Queries, symbol: str, as_of: str | None) -> str | None:
 
 
 def _axis() -> str:
+    state.seed(state.AXIS, "log_moneyness", allowed=list(COORDINATES))
     chosen = st.segmented_control(
         "Axis",
         list(COORDINATES),
         key=state.AXIS,
-        bind="query-params",
-        default="log_moneyness",
+        persist_state="session",
         required=True,
         format_func=lambda name: AXIS_NAMES[name],
+        help="Log-moneyness is k = ln(strike / forward); delta is the call's, forward and undiscounted.",
     )
     return str(chosen)
-
-
-def _pinned(symbol: str, as_of: str | None, known_at: str | None) -> str | None:
-    """Return the version of a permalink as long as the pickers still show what it pins."""
-    version = st.query_params.get(state.VERSION)
-    if version is None:
-        return None
-    shown = (symbol, as_of, known_at)
-    if st.session_state.setdefault("pinned", (version, *shown)) != (version, *shown):
-        del st.query_params[state.VERSION]
-        return None
-    return version
 
 
 def pick_expiry(labels: dict[str, str], default: str) -> str:
@@ -147,15 +138,12 @@ def pick_expiry(labels: dict[str, str], default: str) -> str:
     default : str
         The one to begin with.
     """
-    options = list(labels)
-    if st.session_state.get(state.EXPIRY) not in labels:
-        st.session_state.pop(state.EXPIRY, None)
+    state.seed(state.EXPIRY, default, allowed=list(labels))
     chosen = st.selectbox(
         "Expiry",
-        options,
-        index=options.index(default),
+        list(labels),
         key=state.EXPIRY,
-        bind="query-params",
+        persist_state="session",
         format_func=lambda text: labels[text],
     )
     return str(chosen)

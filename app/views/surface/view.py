@@ -16,6 +16,7 @@ from app.views.surface import data, plot, setup
 from app.views.surface.columns import FIT_COLUMNS
 from app.views.surface.merit import merit
 
+FIGURE_WIDTH = 160
 CHART = {"displaylogo": False, "toImageButtonOptions": {"format": "png", "scale": 2}}
 
 
@@ -42,6 +43,14 @@ def _page(queries: Queries) -> None:
         _surface(page, choice.axis, look)
     with right:
         expiry = _smile(page, choice.axis, look)
+    state.write(
+        symbol=choice.symbol,
+        as_of=choice.as_of,
+        known_at=choice.known_at,
+        version=choice.version,
+        axis=choice.axis,
+        expiry=expiry,
+    )
     _tables(page)
     _permalink(page.surface, expiry, choice.axis)
 
@@ -83,14 +92,17 @@ def _smile(page: data.Page, axis: str, look: str) -> str | None:
 
 def _figures_of_merit(page: data.Page) -> None:
     figures = merit(page)
-    for column, (label, value, note) in zip(st.columns(len(figures)), figures, strict=True):
-        column.metric(label, value, help=note)
+    with st.container(horizontal=True):
+        for label, value, note in figures:
+            st.metric(label, value, help=note, width=FIGURE_WIDTH)
 
 
 def _tables(page: data.Page) -> None:
     st.subheader("Fit by expiry", anchor=False)
     _certificate(page.surface)
-    st.dataframe(data.fit_table(page), column_config=FIT_COLUMNS, hide_index=True, key="fits")
+    st.dataframe(
+        data.fit_table(page), column_config=FIT_COLUMNS, hide_index=True, placeholder="–", key="fits"
+    )
 
 
 def _certificate(surface: Answer) -> None:

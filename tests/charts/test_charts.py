@@ -1,0 +1,117 @@
+"""Figures: what is drawn where, units on axes, small pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from app.queries.chain import join_quotes, unpack_rejected
+from app.queries.surface import surface_grid_points
+from periscope_assets.charts import smile, smile_png, surface_3d
+from periscope_assets.charts.theme import DARK, LIGHT
+from tests.app import market
+
+
+@pytest.fixture(scope="module")
+def frames():
+    return market.frames()
+
+
+@pytest.fixture(scope="module")
+def grid(frames):
+    return surface_grid_points(frames["vol_surface"]["svi_slices"], points=41)
+
+
+@pytest.fixture(scope="module")
+def one_expiry(frames, grid):
+    vols = frames["implied_vols"]["implied_vols"]
+    chain = join_quotes(frames["option_quotes"]["options_snapshots"], vols)
+    rejected = unpack_rejected(frames["option_quotes"]["quarantined_quotes"], vols)
+    moment = grid["expiry_at"].iloc[-1]
+    return tuple(frame[frame["expiry_at"] == moment] for frame in (chain, grid, rejected))
+
+
+@pytest.mark.parametrize("x", ["log_moneyness", "strike", "delta"])
+@pytest.mark.parametrize("look", ["light", "dark"])
+def test_surface_has_a_row_for_each_expiry_and_named_axes(grid, x, look):
+    figure = surface_3d(grid, x=x, look=look, uirevision="SPX")
+    sheet = figure.data[0]
+    assert np.shape(sheet.z) == (6, 41)
+    np.testing.assert_allclose(np.ravel(sheet.z), 100 * grid["iv"])
+    np.testing.assert_allclose(np.ravel(sheet.x), grid[x])
+    assert figure.layout.scene.zaxis.title.text == "implied vol (%)"
+    assert figure.layout.scene.xaxis.title.text
+    assert figure.layout.uirevision == "SPX"
+    assert figure.layout.scene.uirevision == "SPX"
+
+
+def test_surface_refuses_a_ragged_grid(grid):
+    with pytest.raises(ValueError, match="grid"):
+        surface_3d(grid.iloc[:-1])
+    with pytest.raises(ValueError, match="grid"):
+        surface_3d(grid.iloc[:0])
+
+
+def test_bars_run_from_bid_to_ask(one_expiry):
+    chain, curve, rejected = one_expiry
+    good = chain[chain["status"] == "ok"]
+    figure = smile(good, curve, rejected)
+    puts, calls, line, refused = figure.data
+    for trace, side in ((puts, good[~good["is_call"]]), (calls, good[good["is_call"]])):
+        np.testing.assert_allclose(np.add(trace.y, trace.error_y.array), 100 * side["ask_iv"])
+        np.testing.assert_allclose(np.subtract(trace.y, trace.error_y.arrayminus), 100 * side["bid_iv"])
+    np.testing.assert_allclose(line.y, 100 * curve["iv"])
+    assert puts.marker.color != calls.marker.color
+    assert puts.marker.symbol != calls.marker.symbol
+    assert len(refused.x) == len(rejected)
+    assert all("crossed" in text for text in refused.customdata)
+
+
+def test_quotes_without_a_vol_are_grey_with_their_status(one_expiry):
+    chain, curve, _ = one_expiry
+    chain = chain.assign(status=chain["status"].where(chain.index % 7 != 0, "no_bid"))
+    refused = smile(chain, curve).data[-1]
+    assert len(refused.x) == (chain["status"] != "ok").sum() > 0
+    assert all("no_bid" in text for text in refused.customdata)
+    assert refused.marker.color == LIGHT.refused
+
+
+def test_on_the_delta_axis_puts_stand_at_the_delta_of_their_call(one_expiry):
+    chain, curve, _ = one_expiry
+    puts = smile(chain, curve, x="delta").data[0]
+    expected = 1 + chain[(chain["status"] == "ok") & ~chain["is_call"]]["delta"]
+    np.testing.assert_allclose(puts.x, expected)
+    assert ((puts.x > 0) & (puts.x < 1)).all()
+
+
+def test_smile_without_quotes_or_fit_is_still_a_figure(one_expiry):
+    chain, curve, _ = one_expiry
+    assert len(smile(chain.iloc[:0], curve).data) == 4
+    assert len(smile(chain, curve.iloc[:0]).data) == 3
+    assert len(smile(chain.iloc[:0], curve.iloc[:0]).data) == 3
+
+
+def test_png_is_small(one_expiry):
+    chain, curve, _ = one_expiry
+    picture = smile_png(chain, curve, title="SPX 2026-12-18 AM")
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) <= 20_000
+
+
+def _luminance(colour: str) -> float:
+    channels = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+@pytest.mark.parametrize("look", [LIGHT, DARK], ids=lambda look: look.name)
+def test_text_and_marks_stand_out_from_the_page(look):
+    page = _luminance(look.panel)
+
+    def contrast(colour):
+        high, low = sorted((_luminance(colour), page), reverse=True)
+        return (high + 0.05) / (low + 0.05)
+
+    assert contrast(look.text) >= 7
+    assert contrast(look.muted) >= 4.5
+    assert min(contrast(look.call), contrast(look.put), contrast(look.line)) >= 3
