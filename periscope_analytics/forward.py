@@ -19,7 +19,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from periscope_analytics.arguments import Flags, Floats, floats
+from periscope_analytics import american
+from periscope_analytics.american import Dividends, escrowed
+from periscope_analytics.arguments import Flags, Floats, floats, not_negative
 from periscope_analytics.errors import Status
 
 MIN_STRIKES = 3
@@ -29,6 +31,9 @@ _NEAREST = 6
 _LEAST, _GREATEST = 1e-50, 1e50
 _HUBER = 1.5
 _MAX_ITERATIONS = 50
+_MAX_PASSES = 20
+_MOST_AMERICAN = 16
+_LONGEST = 100.0
 _STRADDLE_TO_DEVIATION = np.sqrt(np.pi / 2.0)
 
 
@@ -157,6 +162,102 @@ def fit_inverse_forward(
         return _absent(fit.status, fit.n_used)
     residual = np.abs(pairs.difference - 1.0 + pairs.strike / fit.forward)
     return _with_residual(fit, 1.0, residual, 0.0)
+
+
+def fit_american_forward(
+    strike: ArrayLike,
+    call_bid: ArrayLike,
+    call_ask: ArrayLike,
+    put_bid: ArrayLike,
+    put_ask: ArrayLike,
+    tau: float,
+    rate: float,
+    spot: float | None,
+    dividends: Dividends | None = None,
+) -> ForwardFit:
+    """Fit the forward of American options of one expiry, with the early-exercise premium taken off both legs.
+
+    At each strike the American vol of the out-of-the-money leg gives the premiums of both legs, these a
+    forward by parity, and its robust mean new vols, until it stands still.
+
+    Parameters
+    ----------
+    strike, call_bid, call_ask, put_bid, put_ask : array_like, shape (n,)
+        As in :func:`fit_forward`.
+    tau : float
+        Years to expiry.
+    rate : float
+        Continuously compounded, decimal.
+    spot : float or None
+        Spot that goes with the quotes; what the dividends leave open of its carry is taken as a continuous
+        yield. None takes the spot that the forward and the dividends imply, without a yield: better than a
+        stale one.
+    dividends : pair of array_like, shape (n,), optional
+        Cash amounts and times, as in :func:`periscope_analytics.american.price`.
+
+    Returns
+    -------
+    ForwardFit
+        As :func:`fit_forward` with the discount exp(-rate tau), and NOT_CONVERGED, or INVALID_VALUE for a
+        tau, rate or spot that is not in range.
+
+    Raises
+    ------
+    ValueError
+        If tau is negative, the columns are not of one length, or `dividends` is not a pair of columns.
+    """
+    pairs = two_sided(strike, call_bid, call_ask, put_bid, put_ask)
+    not_negative("tau", floats("tau", tau))
+    pv = float(escrowed(tau, rate, dividends))
+    sound = 0.0 < tau < _LONGEST and abs(rate) * tau < 1.0 and (spot is None or pv < spot < _GREATEST)
+    if not sound:
+        return _absent(Status.INVALID_VALUE, len(pairs.strike))
+    discount = float(np.exp(-rate * tau))
+    if len(pairs.strike) < MIN_STRIKES:
+        return _absent(Status.TOO_FEW_STRIKES, len(pairs.strike))
+    start = _at_discount(pairs, discount, 0.0)
+    if start.status is not Status.OK:
+        return start
+    near = _near(pairs, start.forward, discount)
+    forward = start.forward
+    for _ in range(_MAX_PASSES):
+        base = forward * discount if spot is None else spot - pv
+        carry = rate - np.log(forward / base) / tau
+        chosen = _without_premium(near, forward, (base + pv, tau, rate, carry), dividends)
+        if len(chosen.strike) < MIN_STRIKES:
+            return _absent(Status.TOO_FEW_STRIKES, len(chosen.strike))
+        fit = _at_discount(chosen, discount, 0.0)
+        if fit.status is not Status.OK or abs(fit.forward - forward) <= 1e-7 * forward:
+            return fit
+        forward = fit.forward
+    return _absent(Status.NOT_CONVERGED, len(near.strike))
+
+
+def _near(pairs: Pairs, forward: float, discount: float) -> Pairs:
+    """Return the pairs within a standard deviation of the money, six at least and sixteen at most."""
+    distance = np.abs(pairs.strike - forward)
+    order = np.argsort(distance, kind="stable")[:_MOST_AMERICAN]
+    deviation = _STRADDLE_TO_DEVIATION * float(np.median(pairs.straddle[order[:3]])) / discount
+    count = max(int(np.sum(distance[order] <= deviation)), _NEAREST)
+    return pairs.take(np.sort(order[:count]))
+
+
+def _without_premium(
+    pairs: Pairs, forward: float, terms: tuple[float, float, float, float], dividends: Dividends | None
+) -> Pairs:
+    """Return the pairs with European differences, without those whose out-of-the-money leg has no vol."""
+    spot, tau, rate, carry = terms
+    is_call = pairs.strike >= forward
+    leg = 0.5 * pairs.straddle + np.maximum(np.where(is_call, pairs.difference, -pairs.difference), 0.0)
+    sigma, status = american.implied_vol(leg, spot, pairs.strike, tau, rate, carry, is_call, dividends)
+    rows = np.flatnonzero(status == Status.OK)
+    k, vol = pairs.strike[rows], sigma[rows]
+    of_call, of_put = (
+        american.early_exercise_premium(spot, k, tau, rate, carry, vol, side, dividends)
+        for side in (True, False)
+    )
+    kept = pairs.take(rows)
+    return kept._replace(difference=kept.difference - of_call + of_put)
 
 
 def two_sided(

@@ -11,10 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from periscope_analytics import black
+from periscope_analytics import american, black
 from periscope_analytics.daycount import year_fraction
 from periscope_analytics.errors import Status
-from periscope_analytics.forward import fit_forward, fit_inverse_forward, weighted_median
+from periscope_analytics.forward import (
+    fit_american_forward,
+    fit_forward,
+    fit_inverse_forward,
+    weighted_median,
+)
 from periscope_analytics.market import parse_occ
 
 STRIKES = np.linspace(80.0, 125.0, 46)
@@ -185,3 +190,55 @@ def test_recorded_coin_quotes(recorded):
         gaps.append(1e4 * abs(fit.forward / group["underlying"].iloc[0] - 1.0))
         assert gaps[-1] < max(10.0, 4e4 * fit.stderr / fit.forward)
     assert np.median(gaps) < 5.0
+
+
+@pytest.mark.parametrize(
+    ("dividends", "q", "spot"),
+    [
+        (None, 0.01, 100.0),
+        (([0.8, 0.8], [0.1, 0.35]), 0.0, None),
+        (([0.8], [0.2]), 0.005, 100.0),
+        (None, 0.0, None),
+    ],
+)
+def test_american_quotes_give_the_forward_they_were_made_from(dividends, q, spot):
+    strikes, tau, rate = np.arange(80.0, 121.0, 2.5), 0.5, 0.055
+    sides = [strikes]
+    for is_call in (True, False):
+        value = american.price(100.0, strikes, tau, rate, q, 0.25, is_call, dividends)
+        sides += [value - 0.02, value + 0.02]
+    truth = (100.0 - float(american.escrowed(tau, rate, dividends))) * np.exp((rate - q) * tau)
+    fit = fit_american_forward(*sides, tau, rate, spot, dividends)
+    assert fit.status is Status.OK
+    assert fit.forward == pytest.approx(truth, abs=1e-4)
+    assert fit.discount == pytest.approx(np.exp(-rate * tau))
+    assert abs(fit_forward(*sides, discount=fit.discount).forward - truth) > 0.2
+
+
+def test_american_forward_statuses():
+    q = quotes(101.0, 0.97, 0.01)
+    assert fit_american_forward(*(c[:2] for c in q), 0.5, 0.05, 100.0).status is Status.TOO_FEW_STRIKES
+    for tau, rate, spot in ((0.0, 0.05, 100.0), (np.nan, 0.05, None), (0.5, np.inf, None), (0.5, 0.05, -1.0)):
+        assert fit_american_forward(*q, tau, rate, spot).status is Status.INVALID_VALUE
+    with pytest.raises(ValueError, match="tau"):
+        fit_american_forward(*q, -1.0, 0.05, None)
+    with pytest.raises(ValueError, match="dividends"):
+        fit_american_forward(*q, 0.5, 0.05, None, ([1.0],))
+
+
+@pytest.mark.data
+def test_recorded_spy_implies_one_spot(recorded):
+    """Forwards of SPY, which goes ex the next morning, less their carry agree on the spot."""
+    ex_dates = ("2023-09-14T20:16", "2023-12-14T21:00", "2024-03-14T20:00")
+    times = [float(year_fraction(np.datetime64("2023-09-14T20:15"), np.datetime64(day))) for day in ex_dates]
+    dividends = ([1.583, 1.906, 1.595], times)
+    rows = _cboe(recorded, "spy")
+    spots = []
+    for tau, group in rows[(rows["tau"] > 0.01) & (rows["tau"] < 0.26)].groupby("tau"):
+        wide = group.pivot_table(index="strike", columns="is_call", values=["bid", "ask"])
+        sides = [wide[side][call].to_numpy() for call in (True, False) for side in ("bid", "ask")]
+        fit = fit_american_forward(wide.index, *sides, tau, 0.056, None, dividends)
+        assert fit.status is Status.OK
+        spots.append(fit.forward * fit.discount + float(american.escrowed(tau, 0.056, dividends)))
+    assert len(spots) > 12
+    assert np.max(np.abs(np.array(spots) / np.median(spots) - 1.0)) < 6e-4
