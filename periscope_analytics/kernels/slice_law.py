@@ -1,0 +1,130 @@
+"""Kernels of a law on the grid of the served surface: where it starts, its prices and densities.
+
+What belongs here: functions that call no other kernel. What does not: steps and fits (``kernels.slice``),
+whose notation this file shares.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@njit(cache=True, error_model="numpy")
+def seed(xi: Floats, variance: float, mass: Floats) -> None:
+    """Fill `mass` with the discrete lognormal law of that total variance; mass 1 and mean 1 by a tilt.
+
+    Any two of these laws differ in sign as +, -, +, so they are in convex order of `variance`.
+    """
+    n = xi.size
+    x = np.log(xi)
+    low, high, tilt = -np.inf, np.inf, -0.5
+    for _ in range(200):
+        top = -np.inf
+        for j in range(1, n - 1):
+            top = max(top, x[j] * (tilt - 0.5 * x[j] / variance))
+        total, mean, xs, xms = 0.0, 0.0, 0.0, 0.0
+        mass[0] = mass[n - 1] = 0.0
+        for j in range(1, n - 1):
+            m = (xi[j + 1] - xi[j - 1]) / xi[j] * math.exp(x[j] * (tilt - 0.5 * x[j] / variance) - top)
+            mass[j] = m
+            total += m
+            mean += m * xi[j]
+            xs += m * x[j]
+            xms += m * xi[j] * x[j]
+        for j in range(n):
+            mass[j] /= total
+        excess = math.log(mean / total)
+        if excess > 0.0:
+            high = tilt
+        else:
+            low = tilt
+        slope = xms / mean - xs / total
+        move = tilt - excess / slope if slope > 0.0 else np.nan
+        if abs(excess) < 2e-16 or high - low <= 1e-15 * abs(tilt):
+            break
+        if not (low < move < high):
+            if math.isinf(low):
+                move = high - 2.0 * max(1.0, abs(high))
+            elif math.isinf(high):
+                move = low + 2.0 * max(1.0, abs(low))
+            else:
+                move = 0.5 * (low + high)
+        if move == tilt:
+            break
+        tilt = move
+
+
+@njit(cache=True, error_model="numpy")
+def controls(xi: Floats, mass: Floats, put: Floats, call: Floats) -> None:
+    """Fill the control points of a law's puts and calls, by sums of positive terms (relative accuracy)."""
+    n = xi.size
+    put[0], total = 0.0, mass[0]
+    for j in range(1, n):
+        put[j] = put[j - 1] + total * (xi[j] - xi[j - 1])
+        total += mass[j]
+    call[n - 1], total = 0.0, mass[n - 1]
+    for j in range(n - 2, -1, -1):
+        call[j] = call[j + 1] + total * (xi[j + 1] - xi[j])
+        total += mass[j]
+
+
+@njit(cache=True, error_model="numpy")
+def bspline(knots: Floats, strike: Floats, first: Ints, weight: Floats) -> None:
+    """Fill the four cubic B-spline weights of each strike, and the control point they start at.
+
+    `knots` is the whole clamped vector, end knots repeated four times.
+    """
+    n = knots.size - 6
+    distinct = knots[3 : 3 + n]
+    w = np.empty(4)
+    for i in range(strike.size):
+        x = strike[i]
+        j = min(max(np.searchsorted(distinct, x, side="right") - 1, 0), n - 2) + 3
+        w[0] = 1.0
+        for d in range(1, 4):
+            carry = 0.0
+            for r in range(d):
+                right, left = knots[j + 1 + r], knots[j + 1 + r - d]
+                part = w[r] / (right - left)
+                w[r] = carry + (right - x) * part
+                carry = (x - left) * part
+            w[d] = carry
+        first[i] = j - 3
+        for d in range(4):
+            weight[i, d] = w[d]
+
+
+@njit(cache=True, error_model="numpy")
+def density(knots: Floats, mass: Floats, strike: Floats, out: Floats) -> None:
+    """Fill the density in K: linear between its values 2 mass / (t[i+1] - t[i-1]) at the knots t."""
+    n = knots.size - 6
+    distinct = knots[3 : 3 + n]
+    for i in range(strike.size):
+        x = strike[i]
+        if x < distinct[0] or x > distinct[n - 1]:
+            out[i] = 0.0
+            continue
+        j = min(max(np.searchsorted(distinct, x, side="right") - 1, 0), n - 2)
+        left = 2.0 * mass[j + 1] / (knots[j + 4] - knots[j + 2])
+        right = 2.0 * mass[j + 2] / (knots[j + 5] - knots[j + 3])
+        share = (x - distinct[j]) / (distinct[j + 1] - distinct[j])
+        out[i] = left + share * (right - left)
+
+
+@njit(cache=True, error_model="numpy")
+def atm_variance(call: float) -> float:
+    """Return the total variance of a call struck at the forward: call = erf(sqrt(w / 8))."""
+    y = 0.5 * call * math.sqrt(math.pi)
+    for _ in range(60):
+        step = (math.erf(y) - call) * 0.5 * math.sqrt(math.pi) * math.exp(y * y)
+        y -= step
+        if abs(step) <= 1e-16 * y:
+            break
+    return 8.0 * y * y

@@ -1,0 +1,134 @@
+"""The served surface: slices in order of expiry, and every maturity between and around them.
+
+What belongs here: interpolation in time of the arbitrage-free slices, and the surface's published form. What
+does not: one expiry (``slice``), fitting (``calibration.served``), SVI surfaces (``surface``).
+
+Between two expiries the later one's implicit step is taken in part, such that total variance at the forward
+is linear in time; before the first, its lognormal base and its step shrink together; after the last, the
+shape of its step is taken again at constant vol at the forward. Each of these families rises in time at every
+strike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import brentq
+
+from periscope_analytics.arguments import floats
+from periscope_analytics.slice import SliceParams
+
+Floats = NDArray[np.float64]
+
+_FLAT = 1e-12
+
+
+@dataclass(frozen=True, slots=True)
+class ServedSurface:
+    """Slices of one underlying, each the `previous` of the next.
+
+    Attributes
+    ----------
+    slices : tuple of SliceParams
+        In order of tau.
+    """
+
+    slices: tuple[SliceParams, ...]
+
+    def __post_init__(self) -> None:
+        if not self.slices:
+            raise ValueError("slices: expected at least one")
+        chain = (None, *self.slices)
+        if any(new.previous is not old for old, new in zip(chain, self.slices, strict=False)):
+            raise ValueError("slices: each must be the `previous` of the next, the first have none")
+        if np.any(np.diff([each.tau for each in self.slices]) <= 0.0):
+            raise ValueError("slices: tau must increase")
+
+    def slice_at(self, tau: float) -> SliceParams:
+        """Return the slice `tau` years from now.
+
+        Raises
+        ------
+        ValueError
+            If `tau` is not positive.
+        """
+        if not 0.0 < tau < np.inf:
+            raise ValueError(f"tau: expected a positive number, got {tau}")
+        i = int(np.searchsorted([each.tau for each in self.slices], tau))
+        if i == len(self.slices):
+            return _after(self.slices[-1], tau)
+        return self.slices[i] if self.slices[i].tau == tau else _within(self.slices[i], tau)
+
+    def total_variance(self, k: ArrayLike, tau: ArrayLike) -> Floats:
+        """Return Black total variance; `k` = ln(K / F(tau)) and `tau` broadcast."""
+        return self._each(k, tau, SliceParams.total_variance)
+
+    def iv(self, k: ArrayLike, tau: ArrayLike) -> Floats:
+        """Return implied vols, decimals; `k` = ln(K / F(tau)) and `tau` broadcast."""
+        return self._each(k, tau, SliceParams.iv)
+
+    def density(self, k: ArrayLike, tau: ArrayLike) -> Floats:
+        """Return the density of ln(S / F) at k; `k` and `tau` broadcast."""
+        return self._each(k, tau, SliceParams.density)
+
+    def g(self, k: ArrayLike, tau: ArrayLike) -> Floats:
+        """Return Gatheral and Jacquier's g; `k` and `tau` broadcast."""
+        return self._each(k, tau, SliceParams.g)
+
+    def local_vol(self, k: ArrayLike, tau: ArrayLike) -> Floats:
+        """Return Dupire's local vol, decimals; `k` and `tau` broadcast."""
+        return self._each(k, tau, SliceParams.local_vol)
+
+    def _each(self, k: ArrayLike, tau: ArrayLike, of: Callable[[SliceParams, Floats], Floats]) -> Floats:
+        at, years = np.broadcast_arrays(floats("k", k), floats("tau", tau))
+        out = np.empty(at.shape)
+        for one in np.unique(years):
+            here = years == one
+            out[here] = of(self.slice_at(float(one)), at[here])
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers from which anybody can evaluate the surface again."""
+        return {"slices": [each.to_dict() for each in self.slices]}
+
+    @classmethod
+    def from_dict(cls, numbers: Mapping[str, Any]) -> ServedSurface:
+        """Return the surface of :meth:`to_dict`'s numbers, equal to the last bit."""
+        slices: list[SliceParams] = []
+        for each in numbers["slices"]:
+            slices.append(SliceParams.from_dict(each, slices[-1] if slices else None))
+        return cls(tuple(slices))
+
+
+def _within(end: SliceParams, tau: float) -> SliceParams:
+    """Return the slice between the expiry before `end` and `end` itself."""
+    start, floor = (end.previous.tau, end.previous.atm_total_variance) if end.previous else (0.0, 0.0)
+    share = (tau - start) / (end.tau - start)
+    rise = end.atm_total_variance - floor
+    if rise <= _FLAT * end.atm_total_variance:
+        return end.at(share, tau)
+    return _solved(end, tau, floor + share * rise, 1.0, floor)
+
+
+def _after(last: SliceParams, tau: float) -> SliceParams:
+    """Return a slice beyond the last expiry, of the same vol at the forward."""
+    onward = replace(last, previous=last, fraction=1.0, tau=tau)
+    floor = last.atm_total_variance
+    target = floor * tau / last.tau
+    most = 1.0
+    while onward.at(most, tau).atm_total_variance < target:
+        most *= 2.0
+    return _solved(onward, tau, target, most, floor)
+
+
+def _solved(whole: SliceParams, tau: float, target: float, most: float, floor: float) -> SliceParams:
+    """Return the share of the step `whole`, at most `most`, with total variance `target` at the forward."""
+
+    def excess(share: float) -> float:
+        return (whole.at(share, tau).atm_total_variance if share > 0.0 else floor) - target
+
+    return whole.at(float(brentq(excess, 0.0, most, xtol=1e-14, rtol=1e-13)), tau)

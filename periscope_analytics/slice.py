@@ -1,0 +1,339 @@
+"""One expiry of the served surface: a law of the underlying, re-evaluated from a few published numbers.
+
+What belongs here: the grid rule, :class:`SliceParams` and its evaluation (prices, total variance, density,
+local vol). What does not: fitting (``calibration.slice``), interpolation between expiries (``served``).
+
+The first slice takes a lognormal law as its base, every later one the slice before it; each then takes one
+implicit step of Andreasen and Huge (2011) with local variance v, 1/v = exp(-l(k/scale)) / scale^2 + 1/ceiling
+and l a cubic spline with flat ends. Whatever the numbers are, the density is positive, has mass and mean one,
+and call prices rise from slice to slice at every strike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from periscope_analytics.arguments import floats
+from periscope_analytics.implied_vol import implied_vol
+from periscope_analytics.kernels import slice as kernel
+from periscope_analytics.kernels.slice_law import atm_variance, bspline, controls, density, seed
+
+Floats = NDArray[np.float64]
+
+_WING = 0.8
+_LEAST_PRICE = 1e-280
+_SECANT = 0.99
+
+
+@dataclass(frozen=True, slots=True)
+class GridRule:
+    """Where the law's points lie: ln K = width sinh(u), u uniform, shared by all slices of a surface.
+
+    Attributes
+    ----------
+    width : float
+        Log-moneyness within which the points are evenly spread; about the least total vol of the surface.
+    k_min, k_max : float
+        Ends of the grid in log-moneyness, k_min < 0 < k_max.
+    ceiling : float
+        Greatest local variance of one step, approached smoothly: it keeps mass away from zero.
+    n : int
+        Number of spline knots.
+    """
+
+    width: float
+    k_min: float
+    k_max: float
+    ceiling: float
+    n: int = 400
+
+    def __post_init__(self) -> None:
+        if not (self.width > 0.0 and self.k_min < 0.0 < self.k_max and self.ceiling > 0.0 and self.n >= 16):
+            raise ValueError(f"grid: expected width, ceiling > 0, k_min < 0 < k_max and n >= 16, got {self}")
+
+
+class Geometry(NamedTuple):
+    """Arrays that follow from a grid rule; read-only.
+
+    Attributes
+    ----------
+    knots : ndarray, shape (n + 6,)
+        Clamped cubic knots in K.
+    x : ndarray, shape (n + 2,)
+        Log of the Greville points.
+    grid : tuple of ndarray
+        Greville points, 1 / their spacings, xi^2 / (2 cell width), ceiling.
+    """
+
+    knots: Floats
+    x: Floats
+    grid: kernel.Grid
+
+
+@lru_cache(maxsize=64)
+def geometry(rule: GridRule) -> Geometry:
+    """Return the arrays of a grid rule."""
+    ends = np.arcsinh(np.array([rule.k_min, rule.k_max]) / rule.width)
+    distinct = np.exp(rule.width * np.sinh(np.linspace(ends[0], ends[1], rule.n)))
+    knots = np.concatenate([[distinct[0]] * 3, distinct, [distinct[-1]] * 3])
+    xi = (knots[1:-3] + knots[2:-2] + knots[3:-1]) / 3.0
+    link, cell = 1.0 / np.diff(xi), np.zeros(xi.size)
+    cell[1:-1] = xi[1:-1] ** 2 / (xi[2:] - xi[:-2])
+    made = Geometry(knots, np.log(xi), (xi, link, cell, rule.ceiling))
+    for array in (knots, made.x, *made.grid[:3]):
+        array.flags.writeable = False
+    return made
+
+
+class Law(NamedTuple):
+    """A law on the grid, and the control points of its prices; all of shape (n + 2,).
+
+    Attributes
+    ----------
+    mass : ndarray
+        Probability of each Greville point.
+    put, call : ndarray
+        Control points of undiscounted prices in units of the forward.
+    inverse, gain : ndarray
+        1/b of the step that led here, and its gain in price over the law before.
+    """
+
+    mass: Floats
+    put: Floats
+    call: Floats
+    inverse: Floats
+    gain: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class SliceParams:
+    """Published parameters of one expiry, and what follows from them.
+
+    Attributes
+    ----------
+    tau : float
+        Years to expiry, ACT/365F.
+    scale : float
+        Total vol that scales z = k / scale and the local variance.
+    knots, values : tuple of float
+        Knots in z, increasing, and l at them; l is constant outside.
+    grid : GridRule
+        The same for all slices of a surface.
+    base_variance : float
+        Total variance of the lognormal law under the first slice; read only where `previous` is None.
+    previous : SliceParams or None
+        The slice of the expiry before.
+    fraction : float
+        Share of the step that is taken: 1 at a fitted expiry, other values between expiries. The first slice
+        also takes this share of `base_variance`.
+    """
+
+    tau: float
+    scale: float
+    knots: tuple[float, ...]
+    values: tuple[float, ...]
+    grid: GridRule
+    base_variance: float
+    previous: SliceParams | None = None
+    fraction: float = 1.0
+
+    def __post_init__(self) -> None:
+        numbers = (self.tau, self.scale, self.base_variance, self.fraction)
+        if not all(0.0 < x < math.inf for x in numbers):
+            raise ValueError(f"tau, scale, base_variance, fraction: must be positive, got {numbers}")
+        rising = all(low < high for low, high in pairwise(self.knots))
+        if not (len(self.knots) == len(self.values) >= 2 and rising):
+            raise ValueError("knots: expected at least two, increasing, one for each of `values`")
+        if self.previous is not None and self.previous.grid != self.grid:
+            raise ValueError("previous: its grid differs")
+
+    @cached_property
+    def law(self) -> Law:
+        """The law of the underlying over its forward."""
+        shape = geometry(self.grid)
+        before, put, call = self.base()
+        mass, inverse, gain = np.empty_like(put), np.empty_like(put), np.empty_like(put)
+        kernel.take_step(
+            shape.grid, np.array(self.knots), np.array(self.values), shape.x / self.scale,
+            self.scale**2, self.fraction, before, inverse, gain, mass,
+        )  # fmt: skip
+        return Law(mass, put + gain, call + gain, inverse, gain)
+
+    def base(self) -> tuple[Floats, Floats, Floats]:
+        """Return mass and control points of puts and calls of the law that the step starts from."""
+        if self.previous is not None:
+            return self.previous.law[:3]
+        xi = geometry(self.grid).grid[0]
+        mass, put, call = np.empty_like(xi), np.empty_like(xi), np.empty_like(xi)
+        seed(xi, self.fraction * self.base_variance, mass)
+        controls(xi, mass, put, call)
+        return mass, put, call
+
+    def _spline(self, k: Floats, control: Floats) -> Floats:
+        first, weight, out = np.empty(k.size, np.int64), np.empty((k.size, 4)), np.empty(k.size)
+        bspline(geometry(self.grid).knots, np.exp(k), first, weight)
+        kernel.blend(first, weight, control, out)
+        return out
+
+    def otm_price(self, k: ArrayLike) -> Floats:
+        """Return undiscounted out-of-the-money prices in units of the forward: puts for k < 0, else calls.
+
+        Parameters
+        ----------
+        k : array_like
+            Log-moneyness ln(K / F), inside the grid.
+
+        Returns
+        -------
+        ndarray
+            Same shape as `k`; NaN outside the grid.
+        """
+        at = floats("k", k)
+        flat = at.ravel()
+        price = np.where(flat < 0.0, self._spline(flat, self.law.put), self._spline(flat, self.law.call))
+        price[~((flat >= self.grid.k_min) & (flat <= self.grid.k_max))] = np.nan
+        return price.reshape(at.shape)
+
+    @cached_property
+    def atm_total_variance(self) -> float:
+        """Total variance at k = 0."""
+        return float(atm_variance(float(self._spline(np.zeros(1), self.law.call)[0])))
+
+    @cached_property
+    def wings(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """Where prices stop carrying information, left and right: k, total variance and its slope there."""
+        x, prices = geometry(self.grid).x, np.minimum(self.law.put, self.law.call)
+        inner = (x > _WING * self.grid.k_min) & (x < _WING * self.grid.k_max) & (prices > _LEAST_PRICE)
+        ends = x[inner][[0, -1]]
+        w, inside = self._inner_variance(ends), self._inner_variance(_SECANT * ends)
+        slope = (w - inside) / ((1.0 - _SECANT) * ends)
+        return (float(ends[0]), float(w[0]), float(slope[0])), (float(ends[1]), float(w[1]), float(slope[1]))
+
+    def _inner_variance(self, k: Floats) -> Floats:
+        return np.asarray(implied_vol(self.otm_price(k), 1.0, np.exp(k), 1.0, k >= 0.0).sigma) ** 2
+
+    def total_variance(self, k: ArrayLike) -> Floats:
+        """Return Black total variance at each log-moneyness; linear in k beyond `wings`.
+
+        Parameters
+        ----------
+        k : array_like
+            Log-moneyness ln(K / F).
+
+        Returns
+        -------
+        ndarray
+            Same shape as `k`.
+        """
+        at = floats("k", k)
+        left, right = self.wings
+        w = self._inner_variance(np.clip(at, left[0], right[0]))
+        return w + np.minimum(at - left[0], 0.0) * left[2] + np.maximum(at - right[0], 0.0) * right[2]
+
+    def iv(self, k: ArrayLike, tau: ArrayLike | None = None) -> Floats:
+        """Return implied vols, decimals, with `tau` years to expiry (default: the slice's own)."""
+        years = self.tau if tau is None else floats("tau", tau)
+        return np.asarray(np.sqrt(self.total_variance(k) / years))
+
+    def density(self, k: ArrayLike) -> Floats:
+        """Return the density of ln(S / F) at k; it integrates to one, and exp(k) against it to one."""
+        at = floats("k", k)
+        left, right = self.wings
+        flat = np.clip(at, left[0], right[0]).ravel()
+        out = np.empty(flat.size)
+        density(geometry(self.grid).knots, self.law.mass, np.exp(flat), out)
+        inner = (out * np.exp(flat)).reshape(at.shape)
+        return np.where((at < left[0]) | (at > right[0]), self._wing_g(at) / self._weight(at), inner)
+
+    def g(self, k: ArrayLike) -> Floats:
+        """Return g of Gatheral and Jacquier (2014), eq. 2.1: density over Gaussian weight, never negative."""
+        at = floats("k", k)
+        left, right = self.wings
+        beyond = (at < left[0]) | (at > right[0])
+        inside = np.clip(at, left[0], right[0])
+        return np.where(beyond, self._wing_g(at), self.density(inside) * self._weight(inside))
+
+    def _weight(self, k: Floats) -> Floats:
+        w = self.total_variance(k)
+        with np.errstate(over="ignore"):
+            return np.asarray(np.sqrt(2.0 * np.pi * w) * np.exp((k + 0.5 * w) ** 2 / (2.0 * w)))
+
+    def _wing_g(self, k: Floats) -> Floats:
+        left, right = self.wings
+        w, slope = self.total_variance(k), np.where(k < 0.0, left[2], right[2])
+        return np.asarray((1.0 - 0.5 * k * slope / w) ** 2 - 0.25 * slope**2 * (1.0 / w + 0.25))
+
+    def local_vol(self, k: ArrayLike) -> Floats:
+        """Return Dupire's local vol just before `tau`, decimals; constant beyond `wings`.
+
+        Between expiries total variance at the forward is linear in time, so the share of the step taken, and
+        with it the time derivative of prices, is known: Dupire (1994), sigma^2 = 2 C_T / (K^2 C_KK).
+        """
+        at = floats("k", k)
+        left, right = self.wings
+        flat = np.clip(at, left[0], right[0]).ravel()
+        drift = self._drift()
+        ends = (0.0, 0.0) if self.previous is None else (self.previous.tau, self.previous.atm_total_variance)
+        pace = (self.atm_total_variance - ends[1]) / (self.tau - ends[0])
+        w = self.atm_total_variance
+        atm_vega = np.exp(-w / 8.0) / (2.0 * np.sqrt(2.0 * np.pi * w))
+        rate = pace * atm_vega / self._spline(np.zeros(1), drift)[0]
+        variance = 2.0 * rate * self._spline(flat, drift) / (np.exp(flat) * self.density(flat))
+        return np.asarray(np.sqrt(variance)).reshape(at.shape)
+
+    def _drift(self) -> Floats:
+        """Control points of the derivative of prices by `fraction`."""
+        shape, law = geometry(self.grid), self.law
+        right = law.gain / self.fraction
+        if self.previous is None:
+            right = right + _base_drift(shape, self.base()[0], self.fraction, self.base_variance)
+        drift, pivot = np.empty_like(right), np.empty_like(right)
+        kernel.solve(shape.grid[1], law.inverse, right * law.inverse, drift, pivot)
+        return drift
+
+    def log_shape(self, z: Floats) -> Floats:
+        """Return l(z) - l(0): the shape of the step's local variance."""
+        knots, rows = (
+            np.array(self.knots),
+            np.empty((-(-len(self.knots) // kernel.LANES), z.size + 1, kernel.LANES)),
+        )
+        kernel.spline_rows(knots, kernel.curvatures(knots), np.append(z, 0.0), rows)
+        out = np.empty(z.size + 1)
+        kernel.level(rows, np.array(self.values), out)
+        return np.asarray(out[:-1] - out[-1])
+
+    def at(self, fraction: float, tau: float) -> SliceParams:
+        """Return the slice after that share of the step, `tau` years from now."""
+        return replace(self, fraction=fraction, tau=tau)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers, without `previous`: JSON keeps them to the last bit."""
+        plain = {name: getattr(self, name) for name in ("tau", "scale", "base_variance", "fraction")}
+        return plain | {"knots": list(self.knots), "values": list(self.values), "grid": asdict(self.grid)}
+
+    @classmethod
+    def from_dict(cls, numbers: Mapping[str, Any], previous: SliceParams | None = None) -> SliceParams:
+        """Return the slice of :meth:`to_dict`'s numbers; its law has the same bits."""
+        own = {name: float(numbers[name]) for name in ("tau", "scale", "base_variance", "fraction")}
+        knots, values = tuple(map(float, numbers["knots"])), tuple(map(float, numbers["values"]))
+        return cls(knots=knots, values=values, grid=GridRule(**numbers["grid"]), previous=previous, **own)
+
+
+def _base_drift(shape: Geometry, mass: Floats, fraction: float, variance: float) -> Floats:
+    """Return the derivative by `fraction` of the lognormal base law's prices at the Greville points."""
+    x, xi = shape.x, shape.grid[0]
+    bend = x**2 / (2.0 * fraction**2 * variance)
+    tilt = (mass @ bend - mass @ (xi * bend)) / (mass @ (xi * x) - mass @ x)
+    change = mass * (bend - mass @ bend + tilt * (x - mass @ x))
+    gap = np.diff(xi)
+    below = np.concatenate([[0.0], np.cumsum(np.cumsum(change)[:-1] * gap)])
+    above = np.concatenate([np.cumsum(np.cumsum(change[::-1])[:-1] * gap[::-1])[::-1], [0.0]])
+    return np.where(x < 0.0, below, above)
