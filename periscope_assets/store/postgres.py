@@ -33,7 +33,9 @@ from periscope_assets.store.repository import (
     StoreUnavailableError,
 )
 
-_OPTIONS = "-c timezone=UTC -c lock_timeout=60s -c idle_in_transaction_session_timeout=120s"
+_OPTIONS = (
+    "-c timezone=UTC -c search_path=public -c lock_timeout=60s -c idle_in_transaction_session_timeout=120s"
+)
 _POOL_SIZE, _POOL_OVERFLOW = 5, 20
 _ATTEMPTS = 3
 _COLUMNS = ", ".join(LedgerEntry.__slots__)
