@@ -116,10 +116,12 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a chain, surface, skew, Heston fit or signals of a symbol."""
-    from app.commands import show as command
     from app.commands.console import day
 
-    command.show(view, symbol, as_of, known_at, None if expiry is None else day(expiry, "--expiry"), as_json)
+    only = None if expiry is None else day(expiry, "--expiry")
+    from app.commands import show as command
+
+    command.show(view, symbol, as_of, known_at, only, as_json)
 
 
 @app.command()

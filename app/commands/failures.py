@@ -12,6 +12,18 @@ from app.commands.console import UserError, complain
 from app.commands.logs import log_file
 
 BAD_INPUT, UNEXPECTED, INTERRUPTED = 2, 1, 130
+_ANSWERS = frozenset(
+    {
+        "app.queries.errors.InvalidParameterError",
+        "app.queries.errors.NotPublishedError",
+        "app.queries.errors.UnknownSymbolError",
+        "periscope_assets.sources.base.SourceError",
+        "periscope_assets.store.binaries.EmbeddedServerError",
+        "periscope_assets.store.repository.PurgedError",
+        "periscope_assets.store.repository.StoreUnavailableError",
+    }
+)
+"""By name: importing them takes longer than most commands, and the failure may be one of an import."""
 
 
 def explain(error: BaseException) -> int:
@@ -35,18 +47,7 @@ def _is_interrupt(error: BaseException) -> bool:
 
 def _is_answer(error: BaseException) -> bool:
     """Whether an error of the queries, the sources or the store is written for people already."""
-    from app.queries import (
-        InvalidParameterError,
-        NotPublishedError,
-        PurgedError,
-        StoreUnavailableError,
-        UnknownSymbolError,
-    )
-    from periscope_assets.sources.base import SourceError
-    from periscope_assets.store.binaries import EmbeddedServerError
-
-    known = (InvalidParameterError, NotPublishedError, PurgedError, StoreUnavailableError, UnknownSymbolError)
-    return isinstance(error, (*known, SourceError, EmbeddedServerError))
+    return any(f"{kind.__module__}.{kind.__qualname__}" in _ANSWERS for kind in type(error).__mro__)
 
 
 def _where(error: BaseException) -> str:

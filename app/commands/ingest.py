@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -167,7 +168,7 @@ def _build(chosen: Sequence[RawManifest], asked: Wanted, settings: Settings) -> 
     if not groups:
         return True
     fine = True
-    with dagster_instance(settings) as instance, open_store(settings) as store:
+    with dagster_instance(settings) as instance, closing(open_store(settings)) as store:
         for universe, manifests in groups.items():
             symbols = sorted({manifest.symbol for manifest in manifests})
             for start, end in spans(manifests):

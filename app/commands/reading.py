@@ -6,7 +6,7 @@ What belongs here: settings and queries for one command. What does not: what is 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -44,10 +44,9 @@ def load_settings() -> Settings:
 @contextmanager
 def queries(settings: Settings) -> Iterator[Queries]:
     """Give the reads over this home's store, with its database up meanwhile."""
-    from periscope_assets.store.connect import open_store
-
     from app.queries import Queries
     from app.services.database import database
+    from periscope_assets.store.connect import open_store
 
-    with database(settings), open_store(settings) as store:
+    with database(settings), closing(open_store(settings)) as store:
         yield Queries(store)

@@ -58,11 +58,10 @@ def prepare(settings: Settings) -> dict[str, str]:
     draft = folder / f"dagster.{os.getpid()}.tmp"
     draft.write_text(text)
     draft.replace(folder / "dagster.yaml")
-    address = database_url(settings, "dagster").partition("://")[2]
     return {
         "DAGSTER_HOME": str(folder),
         "DAGSTER_DISABLE_TELEMETRY": "1",
-        URL_VARIABLE: f"postgresql+psycopg2://{address}",
+        URL_VARIABLE: database_url(settings, "dagster"),
     }
 
 
