@@ -84,7 +84,8 @@ def complete_check(asset: str, partitions: dg.PartitionsDefinition[str]) -> dg.A
         made = found[0].asset_materialization if found else None
         kept = lines(made.metadata) if made else []
         errors = {line.symbol: line.error or "" for line in kept if line.outcome == FAILED}
-        figures: dict[str, Any] = {"symbols": len({line.symbol for line in kept}), "failed": len(errors), "errors": errors}
+        symbols = {line.symbol for line in kept}
+        figures: dict[str, Any] = {"symbols": len(symbols), "failed": len(errors), "errors": errors}
         return dg.AssetCheckResult(passed=bool(kept) and not errors, metadata=figures)
 
     return _partitioned(

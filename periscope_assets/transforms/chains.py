@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from periscope_analytics.conventions import NEW_YORK, listing, settlement_time
-from periscope_assets.transforms.frames import counts, finite, flags, numbers, years_to
+from periscope_assets.transforms.frames import Bools, counts, finite, flags, numbers, years_to
 from periscope_assets.transforms.stage import Quality, StageResult
 
 NAME = "option_quotes"
@@ -58,49 +58,50 @@ class _Rule:
     """One reason to refuse a row: which rows, and the sentence that says why."""
 
     reason: str
-    refuses: Callable[[pd.DataFrame, str, date], pd.Series]
+    refuses: Callable[[pd.DataFrame, str, date], Bools]
     detail: Callable[[Mapping[Hashable, object], str, date], str]
 
 
-def _present(frame: pd.DataFrame, side: str) -> pd.Series:
+def _present(frame: pd.DataFrame, side: str) -> Bools:
     prices = numbers(frame, side)
-    return pd.Series(np.isfinite(prices) & (prices != 0), index=frame.index)
+    return np.asarray(np.isfinite(prices) & (prices != 0))
 
 
-def _bad_strike(rows: pd.DataFrame, _symbol: str, _session: date) -> pd.Series:
-    return ~(np.isfinite(rows["strike"]) & (rows["strike"] > 0))
+def _bad_strike(rows: pd.DataFrame, _symbol: str, _session: date) -> Bools:
+    strike = numbers(rows, "strike")
+    return ~(np.isfinite(strike) & (strike > 0))
 
 
-def _adjusted(rows: pd.DataFrame, _symbol: str, _session: date) -> pd.Series:
-    return rows["root"].map(lambda root: _ADJUSTED_ROOT.fullmatch(root) is not None).astype(bool)
+def _adjusted(rows: pd.DataFrame, _symbol: str, _session: date) -> Bools:
+    return np.array([_ADJUSTED_ROOT.fullmatch(root) is not None for root in rows["root"]], dtype=np.bool_)
 
 
-def _foreign(rows: pd.DataFrame, symbol: str, _session: date) -> pd.Series:
-    return rows["root"].map(lambda root: listing(root).symbol != symbol).astype(bool)
+def _foreign(rows: pd.DataFrame, symbol: str, _session: date) -> Bools:
+    return np.array([listing(root).symbol != symbol for root in rows["root"]], dtype=np.bool_)
 
 
-def _expired(rows: pd.DataFrame, _symbol: str, session: date) -> pd.Series:
-    return rows["expiry"].map(lambda expiry: expiry < session).astype(bool)
+def _expired(rows: pd.DataFrame, _symbol: str, session: date) -> Bools:
+    return np.array([expiry < session for expiry in rows["expiry"]], dtype=np.bool_)
 
 
-def _negative(rows: pd.DataFrame, _symbol: str, _session: date) -> pd.Series:
-    return (rows["bid"] < 0) | (rows["ask"] < 0)
+def _negative(rows: pd.DataFrame, _symbol: str, _session: date) -> Bools:
+    return (numbers(rows, "bid") < 0) | (numbers(rows, "ask") < 0)
 
 
-def _no_quote(rows: pd.DataFrame, _symbol: str, _session: date) -> pd.Series:
+def _no_quote(rows: pd.DataFrame, _symbol: str, _session: date) -> Bools:
     return ~_present(rows, "bid") & ~_present(rows, "ask")
 
 
-def _crossed(rows: pd.DataFrame, _symbol: str, _session: date) -> pd.Series:
-    return _present(rows, "ask") & (rows["bid"] > rows["ask"])
+def _crossed(rows: pd.DataFrame, _symbol: str, _session: date) -> Bools:
+    return _present(rows, "ask") & (numbers(rows, "bid") > numbers(rows, "ask"))
 
 
-def _repeated(rows: pd.DataFrame, _symbol: str, _session: date) -> pd.Series:
-    return rows.duplicated(_SAME_QUOTE, keep="first")
+def _repeated(rows: pd.DataFrame, _symbol: str, _session: date) -> Bools:
+    return rows.duplicated(_SAME_QUOTE, keep="first").to_numpy(dtype=np.bool_)
 
 
-def _conflicting(rows: pd.DataFrame, _symbol: str, _session: date) -> pd.Series:
-    return rows.duplicated(["contract"], keep=False)
+def _conflicting(rows: pd.DataFrame, _symbol: str, _session: date) -> Bools:
+    return rows.duplicated(["contract"], keep=False).to_numpy(dtype=np.bool_)
 
 
 _RULES = (
@@ -173,7 +174,7 @@ def _judge(rows: pd.DataFrame, symbol: str, session: date) -> pd.Series:
     for rule in _RULES:
         left = rows[reasons.isna()]
         refused = rule.refuses(left, symbol, session)
-        reasons.loc[left.index[refused.to_numpy(dtype=bool)]] = rule.reason
+        reasons.loc[left.index[refused]] = rule.reason
     return reasons
 
 

@@ -7,35 +7,41 @@ What belongs here: pairing calls with puts, and which fit a chain asks for. What
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from periscope_analytics import forward as parity
 from periscope_analytics.errors import Status
+from periscope_assets.transforms.american import Dividends, implied_spot, read_dividends, without_premium
 from periscope_assets.transforms.frames import counts, finite, numbers, years_to
-from periscope_assets.transforms.rates import RATES, discount, zero_rate
+from periscope_assets.transforms.rates import RATES, discount
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
 
 TABLE = "forwards"
 FORWARDS = Input("forward_curve")
 QUOTES = Input("option_quotes", tables=("options_snapshots",))
 
+_MOST_PASSES = 10
+_SETTLED = 1e-7
+_FITTED = ("forward", "forward_stderr", "discount", "parity_residual")
 _SIDES = ["call_bid", "call_ask", "put_bid", "put_ask"]
 
 
 def compute(snapshot: Snapshot) -> StageResult:
     """Fit a forward to each expiry of a chain, with the discount of the rate curve.
 
-    European options by parity; American ones by parity of their European values near the money; coin-quoted
-    ones by the parity of inverse options with discount 1. Only strikes with a bid and an ask on both sides
-    take part.
+    European options by parity; American ones by parity of what is left without early exercise, near the
+    money, from the spot that the nearest expiries tell; coin-quoted ones by the parity of inverse options
+    with discount 1. Only strikes with a bid and an ask on both sides take part.
     """
     quotes = snapshot.inputs["option_quotes"]["options_snapshots"]
     curve = snapshot.inputs["rate_curve"]["rates"]
     groups = [group for _, group in quotes.groupby("expiry_at", sort=True)]
-    rows = [_expiry(group, curve, snapshot.as_of) for group in groups]
-    frame = pd.DataFrame(rows, columns=_COLUMNS)
+    frame = pd.DataFrame([_expiry(group, curve, snapshot.as_of) for group in groups], columns=_COLUMNS)
+    if (quotes["style"] == "american").any():
+        frame = _without_early_exercise(frame, groups, read_dividends(snapshot.settings, snapshot.as_of))
     return StageResult({TABLE: frame}, _quality(frame))
 
 
@@ -62,10 +68,10 @@ def pair(quotes: pd.DataFrame) -> pd.DataFrame:
     return sides[0].merge(sides[1], on="strike").sort_values("strike", ignore_index=True)
 
 
-def _expiry(group: pd.DataFrame, curve: pd.DataFrame, as_of: datetime) -> dict[str, object]:
+def _expiry(group: pd.DataFrame, curve: pd.DataFrame, as_of: datetime) -> dict[str, Any]:
     tau = float(years_to(group["expiry_at"], as_of)[0])
     pairs = pair(group)
-    row: dict[str, object] = {
+    row: dict[str, Any] = {
         "expiry_at": group["expiry_at"].iloc[0],
         "expiry": group["expiry"].iloc[0],
         "root": "+".join(sorted(group["root"].unique())),
@@ -73,26 +79,58 @@ def _expiry(group: pd.DataFrame, curve: pd.DataFrame, as_of: datetime) -> dict[s
         "n_strikes": len(pairs),
         "n_used": 0,
         "status": Status.EXPIRED.label,
-        **dict.fromkeys(("forward", "forward_stderr", "discount", "parity_residual"), np.nan),
+        **dict.fromkeys(_FITTED, np.nan),
     }
-    if tau <= 0:
-        return row
-    fit = _fit(group, pairs, tau, curve)
-    row |= {"n_used": int(fit.n_used), "status": Status(fit.status).label}
-    if fit.status == Status.OK:
-        row |= {"forward": fit.forward, "forward_stderr": fit.stderr, "discount": fit.discount}
-        row["parity_residual"] = fit.residual * (fit.forward if _is_coin(group) else 1.0)
-    return row
+    return row if tau <= 0 else row | _fitted(pairs, float(discount(curve, tau)), is_coin=_is_coin(group))
 
 
-def _fit(group: pd.DataFrame, pairs: pd.DataFrame, tau: float, curve: pd.DataFrame) -> parity.ForwardFit:
+def _fitted(pairs: pd.DataFrame, known: float, *, is_coin: bool = False) -> dict[str, Any]:
     strike, call_bid, call_ask, put_bid, put_ask = (numbers(pairs, name) for name in ("strike", *_SIDES))
-    if _is_coin(group):
-        return parity.fit_inverse_forward(strike, call_bid, call_ask, put_bid, put_ask)
-    if (group["style"] == "american").all():
-        return parity.fit_american_forward(*quotes, tau=tau, rate=float(zero_rate(curve, tau)))
-    known = float(discount(curve, tau))
-    return parity.fit_forward(strike, call_bid, call_ask, put_bid, put_ask, discount=known)
+    if is_coin:
+        fit = parity.fit_inverse_forward(strike, call_bid, call_ask, put_bid, put_ask)
+    else:
+        fit = parity.fit_forward(strike, call_bid, call_ask, put_bid, put_ask, discount=known)
+    found: dict[str, Any] = {"n_used": int(fit.n_used), "status": fit.status.label}
+    if fit.status is not Status.OK:
+        return found
+    return found | {
+        "forward": fit.forward,
+        "forward_stderr": fit.stderr,
+        "discount": fit.discount,
+        "parity_residual": fit.residual * (fit.forward if is_coin else 1.0),
+    }
+
+
+def _without_early_exercise(
+    frame: pd.DataFrame, groups: list[pd.DataFrame], dividends: Dividends
+) -> pd.DataFrame:
+    spot = implied_spot(frame, dividends)
+    rows = []
+    for record, group in zip(frame.to_dict("records"), groups, strict=True):
+        row = {str(name): value for name, value in record.items()}
+        is_american = bool((group["style"] == "american").all())
+        rows.append(
+            _adjusted(row, pair(group), spot, dividends) if is_american and row["status"] == "ok" else row
+        )
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _adjusted(row: dict[str, Any], pairs: pd.DataFrame, spot: float, dividends: Dividends) -> dict[str, Any]:
+    """Return the row with its forward refitted until the premium that is taken off no longer moves it."""
+    for _ in range(_MOST_PASSES):
+        near = without_premium(pairs, row["forward"], row["discount"], row["tau_years"], spot, dividends)
+        found = _fitted(near, row["discount"])
+        if found["status"] != Status.OK.label:
+            return (
+                row
+                | dict.fromkeys(("forward", "forward_stderr", "discount", "parity_residual"), np.nan)
+                | found
+            )
+        moved = abs(found["forward"] - row["forward"])
+        row = {**row, **found}
+        if moved <= _SETTLED * row["forward"]:
+            return row
+    return row
 
 
 def _is_coin(group: pd.DataFrame) -> bool:
@@ -115,4 +153,4 @@ _COLUMNS = [
     *("expiry_at", "expiry", "root", "tau_years", "forward", "forward_stderr", "discount"),
     *("parity_residual", "n_strikes", "n_used", "status"),
 ]
-STAGE = Stage("forward_curve", (QUOTES, RATES), "1", compute)
+STAGE = Stage("forward_curve", (QUOTES, RATES), "1", compute, settings=("dividends",))

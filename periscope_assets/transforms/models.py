@@ -18,7 +18,7 @@ from periscope_analytics.errors import Status
 from periscope_analytics.heston import HestonParams
 from periscope_assets.transforms.frames import finite, numbers
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
-from periscope_assets.transforms.surfaces.slices import USABLE, VOL_SURFACE
+from periscope_assets.transforms.surfaces.slices import VOL_SURFACE, usable
 from periscope_assets.transforms.surfaces.vols import IMPLIED_VOLS, liquid
 
 TABLE = "heston_calibrations"
@@ -28,6 +28,9 @@ PARAMETERS = tuple(field.name for field in fields(HestonParams))
 _MAX_QUOTES = 400
 _MAX_EXPIRIES = 40
 _MIN_QUOTES = 10
+FITTED = ("ok", "at_bound")
+"""Statuses of a fit whose parameters are the optimum, inside the bounds or on one."""
+
 MIN_TAU = 7.0 / 365.0
 """Least time to settlement that the model is fitted to and compared with: a diffusion has no jumps."""
 
@@ -42,8 +45,7 @@ def compute(snapshot: Snapshot) -> StageResult:
     settlement and thinned to about 400, evenly by expiry and strike; each weighs by its own error with a
     floor of 5 vol bps.
     """
-    slices = snapshot.inputs["vol_surface"]["svi_slices"]
-    fitted = slices.loc[slices["status"].isin(USABLE), "expiry_at"]
+    fitted = usable(snapshot.inputs["vol_surface"]["svi_slices"])["expiry_at"]
     vols = snapshot.inputs["implied_vols"]["implied_vols"]
     chosen = select(liquid(vols[vols["expiry_at"].isin(fitted)]))
     if len(chosen) < _MIN_QUOTES:

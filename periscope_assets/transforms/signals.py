@@ -20,9 +20,8 @@ from periscope_analytics.errors import Status
 from periscope_analytics.heston import HestonParams
 from periscope_assets.transforms.forwards import FORWARDS
 from periscope_assets.transforms.frames import Floats, counts, finite, flags, numbers
-from periscope_assets.transforms.models import HESTON_FIT, MIN_TAU, PARAMETERS
+from periscope_assets.transforms.models import FITTED, HESTON_FIT, MIN_TAU, PARAMETERS
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
-from periscope_assets.transforms.surfaces.slices import USABLE
 from periscope_assets.transforms.surfaces.vols import IMPLIED_VOLS
 
 GENERATOR = "heston_relative_value"
@@ -61,14 +60,14 @@ def compute_mispricing(snapshot: Snapshot) -> StageResult:
 
 
 def _absence(fit: pd.Series) -> str:
-    return Status.OUT_OF_RANGE.label if fit["status"] in USABLE else str(fit["status"])
+    return Status.OUT_OF_RANGE.label if fit["status"] in FITTED else str(fit["status"])
 
 
 def _model(fit: pd.Series, market: pd.DataFrame) -> tuple[Floats, Floats]:
     """Return the model's vols and their errors, NaN where there is none so near to settlement."""
     absent = np.full(len(market), np.nan)
     values = {name: float(fit[name]) for name in PARAMETERS}
-    if fit["status"] not in USABLE or market.empty:
+    if fit["status"] not in FITTED or market.empty:
         return absent, absent
     forward, strike, tau = (numbers(market, name) for name in ("forward", "strike", "tau_years"))
     terms = np.where(tau >= MIN_TAU, forward, np.nan), strike, tau

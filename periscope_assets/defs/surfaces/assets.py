@@ -18,7 +18,7 @@ def forward_curve(context: dg.AssetExecutionContext, pipeline: PipelineParam) ->
 @dg.asset(
     group_name="surfaces",
     kinds={"postgres"},
-    deps=[option_quotes, rate_curve, forward_curve],
+    deps=[option_quotes, forward_curve],
     backfill_policy=SINGLE_RUN,
 )
 def implied_vols(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
@@ -34,7 +34,9 @@ def vol_surface(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> d
     return build(context, pipeline)
 
 
-@dg.asset(group_name="surfaces", kinds={"postgres"}, deps=[vol_surface], backfill_policy=SINGLE_RUN)
+@dg.asset(
+    group_name="surfaces", kinds={"postgres"}, deps=[vol_surface, option_quotes], backfill_policy=SINGLE_RUN
+)
 def skew_metrics(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
     """ATM vol, skew, forward and model-free vol, by expiry and constant maturity."""
     return build(context, pipeline)

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from periscope_analytics.arbitrage import certify
 from periscope_analytics.calibration import fit_svi
 from periscope_analytics.errors import Status
+from periscope_analytics.surface import Smile, VolSurface
 from periscope_analytics.svi import SVIParams
 from periscope_assets.transforms.forwards import FORWARDS
 from periscope_assets.transforms.frames import counts, finite, numbers
@@ -24,12 +26,10 @@ SLICES, CERTIFICATES = "svi_slices", "surface_certificates"
 VOL_SURFACE = Input("vol_surface")
 PARAMETERS = ("a", "b", "rho", "m", "sigma")
 
-USABLE = ("ok", "at_bound")
-"""Statuses of a slice that serves: its parameters are the optimum, inside the bounds or on one."""
-
 _FIT_COLUMNS = ("log_moneyness", "mid_iv", "tau_years", "vega", "iv_stderr")
 _MIN_QUOTES = 5
 _ERROR_FLOOR = 5e-4
+_ENOUGH_INSIDE = 0.95
 _GRID_POINTS = 201
 _WING = 0.5
 
@@ -37,10 +37,12 @@ _WING = 0.5
 def compute(snapshot: Snapshot) -> StageResult:
     """Fit raw SVI to the out-of-the-money mids of each expiry and certify the slices together.
 
-    Each vol weighs by its vega over the square of its error, with a floor of 5 bps. The slices are fitted
-    alone and without conditions, so that they show what raw SVI can say of the quotes: free of butterfly
-    arbitrage by force, it would leave half as many of them inside their spread. The certificate reports and
-    does not reject.
+    Each vol weighs by its vega over the square of its error, with a floor of 5 bps. A slice is free of
+    butterfly arbitrage where that leaves 95 % of the vega-weighted quotes inside their spread; where it does
+    not, it is fitted without conditions if more are inside then. The certificate reports and does not reject.
+    A slice's status is ``ok`` when its parameters give a vol at every quote: raw SVI has directions in which
+    the quotes hardly tell parameters apart, so that resting on a bound of the search says little about the
+    smile.
     """
     forwards = snapshot.inputs["forward_curve"]["forwards"]
     quotes = liquid(snapshot.inputs["implied_vols"]["implied_vols"])
@@ -53,10 +55,18 @@ def compute(snapshot: Snapshot) -> StageResult:
     )
 
 
-def read_slices(slices: pd.DataFrame) -> list[tuple[pd.Series, SVIParams]]:
-    """Return each fitted row of ``svi_slices`` with its parameters, by time to settlement."""
-    fitted = slices[slices["status"].isin(USABLE)].sort_values("tau_years")
-    return [(row, SVIParams(*(float(row[name]) for name in PARAMETERS))) for _, row in fitted.iterrows()]
+def usable(slices: pd.DataFrame) -> pd.DataFrame:
+    """Return the fitted rows of ``svi_slices``, by time to settlement."""
+    return slices[slices["status"] == "ok"].sort_values("tau_years", ignore_index=True)
+
+
+def surface_of(fitted: pd.DataFrame) -> VolSurface:
+    """Return the surface of rows that :func:`usable` gave, at least one."""
+    smiles = [
+        Smile(SVIParams(*(float(row[name]) for name in PARAMETERS)), float(row["tau_years"]))
+        for row in fitted.to_dict("records")
+    ]
+    return VolSurface(smiles, fitted["forward"].tolist())
 
 
 def _slice(forward: Mapping[Hashable, Any], quotes: pd.DataFrame) -> dict[str, object]:
@@ -67,44 +77,67 @@ def _slice(forward: Mapping[Hashable, Any], quotes: pd.DataFrame) -> dict[str, o
         return row
     if len(quotes) < _MIN_QUOTES:
         return row | {"status": Status.TOO_FEW_STRIKES.label}
+    k = numbers(quotes, "log_moneyness")
+    row |= {"k_min": float(k.min()), "k_max": float(k.max()), "n_used": len(k)}
+    fitted = _fit(quotes, arbitrage_free=True)
+    if fitted["inside_share"] < _ENOUGH_INSIDE:
+        fitted = max(fitted, _fit(quotes, arbitrage_free=False), key=lambda each: float(each["inside_share"]))
+    return row | fitted
+
+
+def _fit(quotes: pd.DataFrame, *, arbitrage_free: bool) -> dict[str, Any]:
     k, iv, tau, vega, error = (numbers(quotes, name) for name in _FIT_COLUMNS)
     weights = vega / (2.0 * iv * tau * (error + _ERROR_FLOOR)) ** 2
-    fit = fit_svi(k, iv**2 * tau, weights=weights / weights.mean(), arbitrage_free=False)
-    row |= {"status": fit.status.label, "k_min": float(k.min()), "k_max": float(k.max()), "n_used": len(k)}
-    return row if fit.params is None else row | _fitted(fit.params, quotes)
-
-
-def _fitted(params: SVIParams, quotes: pd.DataFrame) -> dict[str, object]:
-    k, tau, vega = (numbers(quotes, name) for name in ("log_moneyness", "tau_years", "vega"))
-    model = params.iv(k, tau)
-    error = (model - numbers(quotes, "mid_iv")) * 1e4
+    fit = fit_svi(k, iv**2 * tau, weights=weights / weights.mean(), arbitrage_free=arbitrage_free)
+    model = fit.params.iv(k, tau) if fit.params else np.full(len(k), np.nan)
+    if fit.params is None or not np.isfinite(model).all():
+        status = Status.DEGENERATE if fit.params else fit.status
+        return {"inside_share": 0.0, "status": status.label}
+    miss = (model - iv) * 1e4
     inside = (model >= numbers(quotes, "bid_iv")) & (model <= numbers(quotes, "ask_iv"))
     grid = np.linspace(k.min() - _WING * np.ptp(k), k.max() + _WING * np.ptp(k), _GRID_POINTS)
     return {
-        **{name: float(getattr(params, name)) for name in PARAMETERS},
-        "atm_iv": float(params.iv(0.0, tau[0])),
-        "rmse_bps": float(np.sqrt(np.average(error**2, weights=vega))),
-        "max_error_bps": float(np.abs(error).max()),
+        **{name: float(getattr(fit.params, name)) for name in PARAMETERS},
+        "atm_iv": float(fit.params.iv(0.0, tau[0])),
+        "rmse_bps": float(np.sqrt(np.average(miss**2, weights=vega))),
+        "max_error_bps": float(np.abs(miss).max()),
         "inside_share": float(np.average(inside, weights=vega)),
-        "min_g": float(np.min(params.g(grid))),
+        "min_g": float(np.nanmin(fit.params.g(grid))),
+        "status": Status.OK.label,
     }
 
 
-def _quality(
-    frame: pd.DataFrame, certificate: dict[str, object]
-) -> dict[str, float | int | str | bool | None]:
-    fitted = frame[frame["status"].isin(USABLE)]
+def _certificate(frame: pd.DataFrame) -> dict[str, Any]:
+    fitted = usable(frame)
+    if fitted.empty:
+        absent = dict.fromkeys(_CERTIFIED, np.nan) | dict.fromkeys(_COUNTED, 0) | {"grid_n_k": 0}
+        return absent | {"is_free": False, "status": Status.TOO_FEW_STRIKES.label}
+    found = certify(surface_of(fitted))
+    return {
+        "is_free": found.is_free,
+        **{name: getattr(found, name) for name in (*_CERTIFIED[:4], *_COUNTED)},
+        "grid_k_min": float(found.grid[0]),
+        "grid_k_max": float(found.grid[-1]),
+        "grid_n_k": len(found.grid),
+        "status": Status.OK.label,
+    }
+
+
+def _quality(frame: pd.DataFrame, certificate: dict[str, Any]) -> dict[str, float | int | str | bool | None]:
+    fitted = usable(frame)
     return {
         "n_slices": len(fitted),
         **counts(frame["status"], "n_status"),
         "median_rmse_bps": finite(fitted["rmse_bps"].median()),
         "median_inside_share": finite(fitted["inside_share"].median()),
         "is_free": bool(certificate["is_free"]),
-        "n_butterfly": int(str(certificate["n_butterfly"])),
-        "n_calendar": int(str(certificate["n_calendar"])),
+        "n_butterfly": certificate["n_butterfly"],
+        "n_calendar": certificate["n_calendar"],
     }
 
 
+_CERTIFIED = ("min_g", "min_calendar", "left_wing", "right_wing", "grid_k_min", "grid_k_max")
+_COUNTED = ("n_slices", "n_butterfly", "n_calendar")
 _COLUMNS = [
     *("expiry_at", "expiry", "root", "tau_years", "forward", "discount", *PARAMETERS),
     *("atm_iv", "rmse_bps", "max_error_bps", "inside_share", "min_g", "k_min", "k_max"),

@@ -14,11 +14,10 @@ from numpy.typing import NDArray
 
 from periscope_analytics import black, implied_vol
 from periscope_analytics.errors import Status, labels
+from periscope_assets.transforms.american import Dividends, american_vols, implied_spot, read_dividends
 from periscope_assets.transforms.forwards import FORWARDS
 from periscope_assets.transforms.frames import Bools, Floats, counts, finite, flags, numbers, years_to
-from periscope_assets.transforms.rates import RATES
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
-from periscope_assets.transforms.surfaces.american import AmericanTerms, american_terms, american_vols
 
 TABLE = "implied_vols"
 IMPLIED_VOLS = Input("implied_vols")
@@ -38,7 +37,7 @@ class Vols(NamedTuple):
 
 
 class Terms(NamedTuple):
-    """What every contract of a chain is priced with, each of length n; prices in USD per unit."""
+    """What a chain is priced with, USD per unit: arrays of length n, and what all contracts share."""
 
     forward: Floats
     discount: Floats
@@ -48,6 +47,8 @@ class Terms(NamedTuple):
     is_american: Bools
     to_usd: Floats
     has_forward: Bools
+    spot: float
+    dividends: Dividends
 
 
 def compute(snapshot: Snapshot) -> StageResult:
@@ -61,13 +62,13 @@ def compute(snapshot: Snapshot) -> StageResult:
     """
     quotes = snapshot.inputs["option_quotes"]["options_snapshots"]
     forwards = snapshot.inputs["forward_curve"]["forwards"]
-    terms = _terms(quotes, forwards, years_to(quotes["expiry_at"], snapshot.as_of))
-    american = american_terms(forwards, snapshot.inputs["rate_curve"]["rates"], snapshot)
+    dividends = read_dividends(snapshot.settings, snapshot.as_of)
+    terms = _terms(quotes, forwards, years_to(quotes["expiry_at"], snapshot.as_of), dividends)
     bid, ask = (_priced(numbers(quotes, side)) * terms.to_usd for side in ("bid", "ask"))
     sides = {
-        "bid": _solve(bid, _absence(terms, bid=bid), terms, american),
-        "mid": _solve((bid + ask) / 2, _absence(terms, bid=bid, ask=ask), terms, american),
-        "ask": _solve(ask, _absence(terms, ask=ask), terms, american),
+        "bid": _solve(bid, _absence(terms, bid=bid), terms),
+        "mid": _solve((bid + ask) / 2, _absence(terms, bid=bid, ask=ask), terms),
+        "ask": _solve(ask, _absence(terms, ask=ask), terms),
     }
     frame = _frame(quotes, terms, sides, bid, ask)
     return StageResult({TABLE: frame}, _quality(frame, quotes))
@@ -80,7 +81,7 @@ def liquid(vols: pd.DataFrame) -> pd.DataFrame:
     return chosen.sort_values(["expiry_at", "strike", "is_call"], ignore_index=True)
 
 
-def _terms(quotes: pd.DataFrame, forwards: pd.DataFrame, tau: Floats) -> Terms:
+def _terms(quotes: pd.DataFrame, forwards: pd.DataFrame, tau: Floats, dividends: Dividends) -> Terms:
     known = forwards[forwards["status"] == "ok"].set_index("expiry_at")
     forward = quotes["expiry_at"].map(known["forward"]).to_numpy(dtype=np.float64, na_value=np.nan)
     discount = quotes["expiry_at"].map(known["discount"]).to_numpy(dtype=np.float64, na_value=np.nan)
@@ -94,6 +95,8 @@ def _terms(quotes: pd.DataFrame, forwards: pd.DataFrame, tau: Floats) -> Terms:
         is_american=(quotes["style"] == "american").to_numpy(dtype=np.bool_),
         to_usd=np.where(is_coin, forward, 1.0),
         has_forward=np.isfinite(forward),
+        spot=implied_spot(forwards, dividends),
+        dividends=dividends,
     )
 
 
@@ -113,23 +116,24 @@ def _absence(terms: Terms, *, bid: Floats | None = None, ask: Floats | None = No
     return np.where(terms.tau > 0, code, Status.EXPIRED).astype(np.int8)
 
 
-def _solve(price: Floats, absence: Codes, terms: Terms, american: AmericanTerms | None) -> Vols:
+def _solve(price: Floats, absence: Codes, terms: Terms) -> Vols:
     sigma, status = np.full(len(price), np.nan), absence.copy()
     for is_american in (False, True):
         rows = np.flatnonzero((absence == Status.OK) & (terms.is_american == is_american))
         if not len(rows):
             continue
-        f, k, tau, d, call = (values[rows] for values in _contract_terms(terms))
-        if is_american and american is not None:
-            found = american_vols(price[rows], f, k, tau, d, call, american)
+        f, k, tau, d = (values[rows] for values in _priced_with(terms))
+        call = terms.is_call[rows]
+        if is_american:
+            found = american_vols(price[rows], f, k, tau, d, call, terms.spot, terms.dividends)
         else:
             found = implied_vol.implied_vol(price[rows], f, k, tau, call, d)
         sigma[rows], status[rows] = found.sigma, found.status
     return Vols(np.where(status == Status.OK, sigma, np.nan), status)
 
 
-def _contract_terms(terms: Terms) -> tuple[Floats, Floats, Floats, Floats, Bools]:
-    return terms.forward, terms.strike, terms.tau, terms.discount, terms.is_call
+def _priced_with(terms: Terms) -> tuple[Floats, Floats, Floats, Floats]:
+    return terms.forward, terms.strike, terms.tau, terms.discount
 
 
 def _frame(
@@ -150,7 +154,8 @@ def _frame(
         early_exercise_premium=np.nan,
     )
     rows = np.flatnonzero(mid.status == Status.OK)
-    f, k, tau, d, call = (values[rows] for values in _contract_terms(terms))
+    f, k, tau, d = (values[rows] for values in _priced_with(terms))
+    call = terms.is_call[rows]
     greeks = black.greeks(f, k, tau, mid.sigma[rows], call, d)
     derived = {
         "early_exercise_premium": np.where(terms.is_american[rows], (bid + ask)[rows] / 2 - greeks.price, 0.0)
@@ -197,4 +202,4 @@ def _quality(frame: pd.DataFrame, quotes: pd.DataFrame) -> dict[str, float | int
     }
 
 
-STAGE = Stage("implied_vols", (QUOTES, FORWARDS, RATES), "1", compute, settings=("dividends",))
+STAGE = Stage("implied_vols", (QUOTES, FORWARDS), "1", compute, settings=("dividends",))
