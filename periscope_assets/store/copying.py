@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import chain
 from typing import Any
 
@@ -34,6 +34,9 @@ _FIXED: dict[type, str] = {
     BigInteger: ">i8",
     Integer: ">i4",
 }
+
+_Fixed = tuple[str, NDArray[Any]]
+"""Wire type and values, none of them null."""
 
 
 def encode(
@@ -67,55 +70,54 @@ def encode(
 def _pieces(block: Sequence[tuple[Column[Any], NDArray[Any]]], head: bytes) -> list[list[bytes]]:
     """Return the cells by column; neighbours of fixed width without nulls are one piece of each row."""
     pieces: list[list[bytes]] = [[head] * len(block[0][1])]
-    together: list[NDArray[Any]] = []
+    together: list[_Fixed] = []
     for column, values in block:
         code = next((code for kind, code in _FIXED.items() if isinstance(column.type, kind)), None)
-        absent = nulls(values)
-        if code is not None and not absent.any():
-            together.append(_numbers(column, values, code))
+        absent = None if code is None else nulls(values)
+        if code is not None and absent is not None and not absent.any():
+            together.append((code, _numbers(values)))
             continue
         if together:
             pieces.append(_joined(together))
             together = []
-        pieces.append(_varying(column, values) if code is None else _sparse(column, values, code, absent))
+        pieces.append(_varying(column, values) if code is None else _sparse(values, code, absent))
     if together:
         pieces.append(_joined(together))
     return pieces
 
 
-def _sparse(column: Column[Any], values: NDArray[Any], code: str, absent: NDArray[np.bool_]) -> list[bytes]:
+def _sparse(values: NDArray[Any], code: str, absent: Any) -> list[bytes]:
     cells = [_NULL] * len(values)
     rows = np.flatnonzero(~absent)
     if len(rows):
-        for row, cell in zip(rows, _joined([_numbers(column, values[rows], code)]), strict=True):
+        for row, cell in zip(rows, _joined([(code, _numbers(values[rows]))]), strict=True):
             cells[row] = cell
     return cells
 
 
-def _joined(columns: Sequence[NDArray[Any]]) -> list[bytes]:
+def _joined(columns: Sequence[_Fixed]) -> list[bytes]:
     """Return, for each row, length and value of every column as bytes."""
     layout = [
         (f"{part}{i}", kind)
-        for i, each in enumerate(columns)
-        for part, kind in (("n", ">i4"), ("v", each.dtype))
+        for i, (code, _) in enumerate(columns)
+        for part, kind in (("n", ">i4"), ("v", code))
     ]
-    rows = np.empty(len(columns[0]), dtype=layout)
-    for i, each in enumerate(columns):
-        rows[f"n{i}"] = each.dtype.itemsize
-        rows[f"v{i}"] = each
+    rows = np.empty(len(columns[0][1]), dtype=layout)
+    for i, (code, values) in enumerate(columns):
+        rows[f"n{i}"] = int(code[-1])
+        rows[f"v{i}"] = values
     cells: list[bytes] = rows.view(f"V{rows.dtype.itemsize}").tolist()
     return cells
 
 
-def _numbers(column: Column[Any], values: NDArray[Any], code: str) -> NDArray[Any]:
-    """Return values, none of them null, as the wire has them."""
-    if isinstance(column.type, DateTime):
-        return (values - np.datetime64("2000-01-01", "us")).astype(np.int64).astype(code)
-    if isinstance(column.type, Date):
-        return (
-            (values.astype("datetime64[D]") - np.datetime64("2000-01-01", "D")).astype(np.int64).astype(code)
-        )
-    return values.astype(code)
+def _numbers(values: NDArray[Any]) -> NDArray[Any]:
+    """Return values, none of them null, as the numbers that the wire has: times and dates count from 2000."""
+    if values.dtype.kind == "M":
+        return (values - np.datetime64("2000-01-01", "us")).view(np.int64)
+    if values.dtype == object and len(values) and isinstance(values[0], date):
+        known = {day: (day - _EPOCH.date()).days for day in set(values)}
+        return np.array([known[day] for day in values])
+    return values
 
 
 def _varying(column: Column[Any], values: NDArray[Any]) -> list[bytes]:

@@ -105,7 +105,7 @@ def typed(table: Table, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
 def nulls(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Return where a checked column is null."""
     if values.dtype == object:
-        return np.array([each is None for each in values], dtype=bool)
+        return np.array([each is None for each in values.tolist()], dtype=bool)
     if values.dtype.kind == "f":
         return np.asarray(np.isnan(values))
     return np.asarray(np.isnat(values)) if values.dtype.kind == "M" else np.zeros(len(values), dtype=bool)
@@ -186,15 +186,15 @@ def _flags(_: Column[Any], values: pd.Series[Any]) -> NDArray[Any]:
 
 def _texts(_: Column[Any], values: pd.Series[Any]) -> NDArray[Any]:
     cells = values.to_numpy(dtype=object)
+    others = []
     for each in set(cells):
-        if isinstance(each, str):
-            if "\0" in each:
-                raise ValueError("a string holds NUL")
-        elif not pd.api.types.is_scalar(each) or not pd.isna(each):
-            raise TypeError(f"expected strings, got {type(each).__name__}")
-    if values.hasnans:
-        cells = _objects([each if isinstance(each, str) else None for each in cells])
-    return cells
+        if not isinstance(each, str):
+            others.append(each)
+        elif "\0" in each:
+            raise ValueError("a string holds NUL")
+    if not all(pd.api.types.is_scalar(each) and pd.isna(each) for each in others):
+        raise TypeError(f"expected strings, got {type(others[0]).__name__}")
+    return _objects([each if isinstance(each, str) else None for each in cells]) if others else cells
 
 
 def _dates(_: Column[Any], values: pd.Series[Any]) -> NDArray[Any]:

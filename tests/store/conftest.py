@@ -38,9 +38,11 @@ def timescale_url() -> Iterator[str]:
     _script("down")
 
 
-@pytest.fixture(
-    params=["embedded", pytest.param("timescale", marks=[pytest.mark.timescale, pytest.mark.timeout(900)])]
-)
+# One worker runs all of them: there is one such server on a machine.
+TIMESCALE = [pytest.mark.timescale, pytest.mark.timeout(900), pytest.mark.xdist_group("timescale")]
+
+
+@pytest.fixture(params=["embedded", pytest.param("timescale", marks=TIMESCALE)])
 def any_url(request: pytest.FixtureRequest) -> str:
     """An empty database of the current schema on each kind of server."""
     if request.param == "embedded":

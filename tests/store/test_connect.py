@@ -41,10 +41,10 @@ def test_a_configured_database_is_used_and_no_server_started(home, store_url, tm
     store = open_store(settings)
     store.publish([draft("a")], store.fence())
     store.close()
-    with psycopg2.connect(database_url(settings).replace("+psycopg2", "")) as connection:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT version FROM periscope.publications")
-            assert cursor.fetchall() == [("a",)]
+    connection = psycopg2.connect(database_url(settings).replace("+psycopg2", ""))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT version FROM periscope.publications")
+        assert cursor.fetchall() == [("a",)]
     connection.close()
     other = database_url(settings, "dagster")
     psycopg2.connect(other.replace("+psycopg2", "")).close()
