@@ -51,7 +51,7 @@ clean: ## remove the environment and caches, keep the data
 	[ -x $(BIN)/python ] || "$$python" -m venv .venv || { echo "Python's venv is missing: install it (Debian: 'apt install python3-venv') and run make again." >&2; rm -rf .venv; exit 2; }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r infra/bootstrap.lock 2>.venv/pip.log || { cat .venv/pip.log >&2; exit 2; }
 	@echo "Installing locked packages (about a minute the first time) ..."
-	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --require-hashes -r requirements.lock 2>.venv/uv.log \
+	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --compile-bytecode --require-hashes -r requirements.lock 2>.venv/uv.log \
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock \
 	  || { cat .venv/uv.log >&2; echo "The packages could not be installed: see the message above (network? platform without wheels?)." >&2; exit 2; }
 	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --offline --no-deps --no-build-isolation -e . 2>.venv/uv.log || { cat .venv/uv.log >&2; exit 2; }
