@@ -91,9 +91,15 @@ def test_what_rests_is_the_same_bytes_whenever_it_lands(lake):
     assert lake._objects.read(key) == gzip.compress(b"payload", mtime=0)
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"no gzip", gzip.compress(b"other"), gzip.compress(b"payload")[:-9]]
-)
+CORRUPT = {
+    "empty": b"",
+    "no gzip": b"no gzip",
+    "other bytes": gzip.compress(b"other"),
+    "cut": gzip.compress(b"payload")[:-9],
+}
+
+
+@pytest.mark.parametrize("content", CORRUPT.values(), ids=CORRUPT)
 def test_a_corrupt_object_is_named_and_landing_the_bytes_again_mends_it(lake, content):
     lake.land(b"payload")
     corrupt(lake, f"raw/{DIGEST[:2]}/{DIGEST}.gz", content)
