@@ -24,13 +24,12 @@ from numpy.typing import ArrayLike, NDArray
 from periscope_analytics.arguments import floats
 from periscope_analytics.implied_vol import implied_vol
 from periscope_analytics.kernels import slice as kernel
-from periscope_analytics.kernels.slice_law import atm_variance, bspline, controls, density, seed
+from periscope_analytics.kernels.slice_law import atm_variance, bspline, controls, density, tilted
 
 Floats = NDArray[np.float64]
 
 _WING = 0.8
-_LEAST_PRICE = 1e-280
-_SECANT = 0.99
+_FLOOR, _DECAY = 1e-30, 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +70,14 @@ class Geometry(NamedTuple):
         Log of the Greville points.
     grid : tuple of ndarray
         Greville points, 1 / their spacings, xi^2 / (2 cell width), ceiling.
+    floor : ndarray, shape (n + 2,)
+        A law of exponential tails, of which every slice has a share of 1e-30.
     """
 
     knots: Floats
     x: Floats
     grid: kernel.Grid
+    floor: Floats
 
 
 @lru_cache(maxsize=64)
@@ -87,8 +89,10 @@ def geometry(rule: GridRule) -> Geometry:
     xi = (knots[1:-3] + knots[2:-2] + knots[3:-1]) / 3.0
     link, cell = 1.0 / np.diff(xi), np.zeros(xi.size)
     cell[1:-1] = xi[1:-1] ** 2 / (xi[2:] - xi[:-2])
-    made = Geometry(knots, np.log(xi), (xi, link, cell, rule.ceiling))
-    for array in (knots, made.x, *made.grid[:3]):
+    floor = np.empty_like(xi)
+    tilted(xi, math.inf, _DECAY, floor)
+    made = Geometry(knots, np.log(xi), (xi, link, cell, rule.ceiling), floor)
+    for array in (knots, made.x, *made.grid[:3], floor):
         array.flags.writeable = False
     return made
 
@@ -171,11 +175,16 @@ class SliceParams:
         """Return mass and control points of puts and calls of the law that the step starts from."""
         if self.previous is not None:
             return self.previous.law[:3]
-        xi = geometry(self.grid).grid[0]
-        mass, put, call = np.empty_like(xi), np.empty_like(xi), np.empty_like(xi)
-        seed(xi, self.fraction * self.base_variance, mass)
+        shape = geometry(self.grid)
+        xi = shape.grid[0]
+        mass, put, call = self._lognormal() + _FLOOR * shape.floor, np.empty_like(xi), np.empty_like(xi)
         controls(xi, mass, put, call)
         return mass, put, call
+
+    def _lognormal(self) -> Floats:
+        mass = np.empty(self.grid.n + 2)
+        tilted(geometry(self.grid).grid[0], self.fraction * self.base_variance, 0.0, mass)
+        return mass
 
     def _spline(self, k: Floats, control: Floats) -> Floats:
         first, weight, out = np.empty(k.size, np.int64), np.empty((k.size, 4)), np.empty(k.size)
@@ -208,20 +217,17 @@ class SliceParams:
         return float(atm_variance(float(self._spline(np.zeros(1), self.law.call)[0])))
 
     @cached_property
-    def wings(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
-        """Where prices stop carrying information, left and right: k, total variance and its slope there."""
-        x, prices = geometry(self.grid).x, np.minimum(self.law.put, self.law.call)
-        inner = (x > _WING * self.grid.k_min) & (x < _WING * self.grid.k_max) & (prices > _LEAST_PRICE)
-        ends = x[inner][[0, -1]]
-        w, inside = self._inner_variance(ends), self._inner_variance(_SECANT * ends)
-        slope = (w - inside) / ((1.0 - _SECANT) * ends)
-        return (float(ends[0]), float(w[0]), float(slope[0])), (float(ends[1]), float(w[1]), float(slope[1]))
+    def wings(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Where the grid ends to be trusted, left and right: k, and total variance over abs(k) there."""
+        ends = _WING * np.array([self.grid.k_min, self.grid.k_max])
+        slopes = self._inner_variance(ends) / np.abs(ends)
+        return (float(ends[0]), float(slopes[0])), (float(ends[1]), float(slopes[1]))
 
     def _inner_variance(self, k: Floats) -> Floats:
         return np.asarray(implied_vol(self.otm_price(k), 1.0, np.exp(k), 1.0, k >= 0.0).sigma) ** 2
 
     def total_variance(self, k: ArrayLike) -> Floats:
-        """Return Black total variance at each log-moneyness; linear in k beyond `wings`.
+        """Return Black total variance at each log-moneyness; proportional to abs(k) beyond `wings`.
 
         Parameters
         ----------
@@ -235,8 +241,9 @@ class SliceParams:
         """
         at = floats("k", k)
         left, right = self.wings
-        w = self._inner_variance(np.clip(at, left[0], right[0]))
-        return w + np.minimum(at - left[0], 0.0) * left[2] + np.maximum(at - right[0], 0.0) * right[2]
+        inside = np.clip(at, left[0], right[0])
+        beyond = np.where(at < 0.0, left[1], right[1]) * np.abs(at)
+        return np.asarray(np.where(inside == at, self._inner_variance(inside), beyond))
 
     def iv(self, k: ArrayLike, tau: ArrayLike | None = None) -> Floats:
         """Return implied vols, decimals, with `tau` years to expiry (default: the slice's own)."""
@@ -268,8 +275,8 @@ class SliceParams:
 
     def _wing_g(self, k: Floats) -> Floats:
         left, right = self.wings
-        w, slope = self.total_variance(k), np.where(k < 0.0, left[2], right[2])
-        return np.asarray((1.0 - 0.5 * k * slope / w) ** 2 - 0.25 * slope**2 * (1.0 / w + 0.25))
+        w, slope = self.total_variance(k), np.where(k < 0.0, left[1], right[1])
+        return np.asarray(0.25 - 0.25 * slope**2 * (1.0 / w + 0.25))
 
     def local_vol(self, k: ArrayLike) -> Floats:
         """Return Dupire's local vol just before `tau`, decimals; constant beyond `wings`.
@@ -294,7 +301,7 @@ class SliceParams:
         shape, law = geometry(self.grid), self.law
         right = law.gain / self.fraction
         if self.previous is None:
-            right = right + _base_drift(shape, self.base()[0], self.fraction, self.base_variance)
+            right = right + _base_drift(shape, self._lognormal(), self.fraction, self.base_variance)
         drift, pivot = np.empty_like(right), np.empty_like(right)
         kernel.solve(shape.grid[1], law.inverse, right * law.inverse, drift, pivot)
         return drift

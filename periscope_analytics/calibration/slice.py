@@ -28,8 +28,9 @@ from periscope_analytics.slice import GridRule, SliceParams, geometry
 
 Floats = NDArray[np.float64]
 
-_LEFT, _RIGHT = -15.0, 3.0
+_LEFT, _RIGHT = -15.0, 5.0
 _RELATIVE_FALL = 1e-4
+_FINER, _STIFFER = 0.6, 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,10 @@ class SliceSettings:
     ridge : float
         Weight of the pull toward the local variance shape of the expiry before.
     target : float
-        Vega-weighted share inside the band below which the stiffness is cut tenfold, twice at most.
+        Vega-weighted share inside the band below which the stiffness is cut tenfold, twice at most, and then
+        the knots are set closer.
+    bump : float
+        Greatest second mode of the density, as a share of its peak, for which quotes are followed.
     base_share : float
         Share of the first expiry's total variance that its lognormal base has.
     band_floor : float
@@ -63,6 +67,7 @@ class SliceSettings:
     stiffness: float = 0.005
     ridge: float = 0.03
     target: float = 0.98
+    bump: float = 0.005
     base_share: float = 0.5
     band_floor: float = 1e-6
     ceiling: float = 0.3
@@ -77,12 +82,15 @@ class SliceCalibration(Calibration[SliceParams]):
     ----------
     inside : float
         Share of the used quotes, weighted by vega, that the slice prices inside their bid and ask.
+    second_mode : float
+        Greatest rise of the density of k away from its peak, as a share of the peak.
     covariance : ndarray, shape (m, m)
         Of `params.values`: the inverse of J'J/h^2 + penalty, J by log price and h the half-widths, the slice
         before held fixed.
     """
 
     inside: float
+    second_mode: float
     covariance: Floats
 
 
@@ -198,7 +206,23 @@ def fit_band(
     if quotes.k.min() <= rule.k_min or quotes.k.max() >= rule.k_max:
         return _absent(quotes, Status.OUT_OF_RANGE)
     start = _start(quotes, previous, tau, rule, settings)
-    return _fitted(quotes, start, settings)
+    fitted = _fitted(quotes, start, settings)
+    if fitted.inside < settings.target:
+        finer = replace(settings, spacing=_FINER * settings.spacing)
+        fitted = _better(fitted, _fitted(quotes, _start(quotes, previous, tau, rule, finer), finer), settings)
+    if fitted.second_mode > settings.bump:
+        stiffer = replace(settings, stiffness=_STIFFER * settings.stiffness)
+        fitted = _better(fitted, _fitted(quotes, start, stiffer), settings)
+    return fitted
+
+
+def _better(first: SliceCalibration, second: SliceCalibration, settings: SliceSettings) -> SliceCalibration:
+    """Return the fit with no more than a small second mode, of two such the one with more inside the band."""
+
+    def rank(fit: SliceCalibration) -> tuple[float, float]:
+        return -max(fit.second_mode, settings.bump), fit.inside
+
+    return max(first, second, key=rank)
 
 
 def _knots(quotes: Band, settings: SliceSettings) -> Floats:
@@ -238,9 +262,10 @@ def _fitted(quotes: Band, start: SliceParams, settings: SliceSettings) -> SliceC
     kernel.blend(first, weight, put, below)
     kernel.blend(first, weight, call, above)
     located = (first, weight, np.where(quotes.k < 0.0, below, above), quotes.mid, quotes.half)
-    values, residual, covariance, inside, fell, steps, evaluations = kernel.fit_ladder(
+    values, residual, covariance, inside, bump, fell, steps, evaluations = kernel.fit_ladder(
         shape.grid, before, shape.x / start.scale, start.scale**2, located, quotes.vega,
-        np.array(start.knots), np.array(start.values), settings.stiffness, settings.ridge, settings.target,
+        np.array(start.knots), np.array(start.values),
+        settings.stiffness, settings.ridge, settings.target, settings.bump,
     )  # fmt: skip
     finite = bool(np.isfinite(residual).all())
     residuals = np.full(quotes.used.size, np.nan)
@@ -255,6 +280,7 @@ def _fitted(quotes: Band, start: SliceParams, settings: SliceSettings) -> SliceC
         n_iterations=steps,
         n_evaluations=evaluations,
         inside=inside,
+        second_mode=bump,
         covariance=covariance,
     )
 
@@ -263,5 +289,15 @@ def _absent(quotes: Band, status: Status) -> SliceCalibration:
     empty = np.empty(0)
     residuals = np.full(quotes.used.size, np.nan)
     return SliceCalibration(
-        None, status, np.nan, np.nan, residuals, empty, 0, 0, inside=np.nan, covariance=np.empty((0, 0))
+        None,
+        status,
+        np.nan,
+        np.nan,
+        residuals,
+        empty,
+        0,
+        0,
+        inside=np.nan,
+        second_mode=np.nan,
+        covariance=np.empty((0, 0)),
     )

@@ -331,12 +331,19 @@ def prior(
 
 @njit(cache=True, error_model="numpy")
 def fit(
-    step: Step, quotes: Quotes, stiff: Floats, ridge: float, start: Floats, values: Floats, residual: Floats
+    step: Step,
+    quotes: Quotes,
+    stiff: Floats,
+    ridge: float,
+    start: Floats,
+    values: Floats,
+    residual: Floats,
+    mass: Floats,
 ) -> tuple[Floats, float, int, int]:
     """Minimise band loss + penalty + ridge over the spline's values by damped Gauss-Newton, from `values`.
 
-    Fills values and residuals; returns the Gauss-Newton matrix there, the last relative fall of the cost,
-    iterations and evaluations.
+    Fills values, residuals and the law after the step; returns the Gauss-Newton matrix there, the last
+    relative fall of the cost, iterations and evaluations.
     """
     (_, link, _, _), before, rows, _ = step
     n, m = before.size, values.size
@@ -353,6 +360,7 @@ def fit(
         prior(stiff, ridge, values - start, values, hessian, gradient)
         add_quotes(quotes, work, tangent, jacobian, hessian, gradient)
         if fell <= _TOLERANCE * (1.0 + cost) or steps == _MAX_STEPS:
+            settle(link, work[0], gain, before, mass)
             return hessian, fell / (1.0 + cost), steps, evaluations
         steps += 1
         fell = 0.0
@@ -389,6 +397,26 @@ def invert(matrix: Floats) -> Floats:
 
 
 @njit(cache=True, error_model="numpy")
+def second_mode(z: Floats, mass: Floats) -> float:
+    """Return the greatest rise of the density of z away from its peak, as a share of the peak."""
+    n = z.size
+    peak, top = 0.0, 1
+    for j in range(1, n - 1):
+        density = mass[j] / (z[j + 1] - z[j - 1])
+        if density > peak:
+            peak, top = density, j
+    rise = 0.0
+    for way in (-1, 1):
+        least, j = peak, top
+        while 0 < j < n - 1:
+            density = mass[j] / (z[j + 1] - z[j - 1])
+            least = min(least, density)
+            rise = max(rise, density - least)
+            j += way
+    return rise / peak
+
+
+@njit(cache=True, error_model="numpy")
 def fit_ladder(
     grid: Grid,
     before: Floats,
@@ -401,11 +429,13 @@ def fit_ladder(
     stiffness: float,
     ridge: float,
     target: float,
-) -> tuple[Floats, Floats, Floats, float, float, int, int]:
+    bump: float,
+) -> tuple[Floats, Floats, Floats, float, float, float, int, int]:
     """Fit with falling stiffness until enough of the quotes are inside their band, and keep the best.
 
-    Returns the spline's values, the residuals, the inverse of the Gauss-Newton matrix, the vega-weighted
-    share inside, the last relative fall of the cost, iterations and evaluations.
+    A law whose second mode is above `bump` is worse than any other. Returns the spline's values, the
+    residuals, the inverse of the Gauss-Newton matrix, the vega-weighted share inside, the second mode, the
+    last relative fall of the cost, iterations and evaluations.
     """
     second = curvatures(knots)
     rows = np.empty(((knots.size + LANES - 1) // LANES, z.size, LANES))
@@ -413,10 +443,10 @@ def fit_ladder(
     bending, step = penalty(knots, second), (grid, before, rows, factor)
     values, residual, total = start.copy(), np.empty(vega.size), np.sum(vega)
     best_values, best_residual, best_matrix = values.copy(), residual.copy(), bending
-    best, fell, steps, evaluations = -1.0, np.inf, 0, 0
+    mass, best, least, fell, steps, evaluations = np.empty(z.size), -1.0, np.inf, np.inf, 0, 0
     for _ in range(_RUNGS):
         matrix, last, n_steps, n_evaluations = fit(
-            step, quotes, stiffness * bending, ridge, start, values, residual
+            step, quotes, stiffness * bending, ridge, start, values, residual, mass
         )
         steps += n_steps
         evaluations += n_evaluations
@@ -424,13 +454,14 @@ def fit_ladder(
         for i in range(vega.size):
             if abs(residual[i]) <= 1.0:
                 inside += vega[i] / total
-        if inside > best:
-            best, fell, best_matrix = inside, last, matrix
+        mode = second_mode(z, mass)
+        if (inside > best and mode <= max(bump, least)) or least > bump >= mode:
+            best, least, fell, best_matrix = inside, mode, last, matrix
             best_values[:], best_residual[:] = values, residual
         if inside >= target:
             break
         stiffness *= 0.1
-    return best_values, best_residual, invert(best_matrix), best, fell, steps, evaluations
+    return best_values, best_residual, invert(best_matrix), best, least, fell, steps, evaluations
 
 
 @njit(cache=True, error_model="numpy")

@@ -17,22 +17,24 @@ Ints = NDArray[np.int64]
 
 
 @njit(cache=True, error_model="numpy")
-def seed(xi: Floats, variance: float, mass: Floats) -> None:
-    """Fill `mass` with the discrete lognormal law of that total variance; mass 1 and mean 1 by a tilt.
+def tilted(xi: Floats, spread: float, decay: float, mass: Floats) -> None:
+    """Fill `mass` with the law exp(-x^2 / (2 spread) - decay |x| + b x) dx, x = ln xi; b makes the mean 1.
 
-    Any two of these laws differ in sign as +, -, +, so they are in convex order of `variance`.
+    b solves a monotone equation, by Newton's method inside a bracket. Laws of different `spread` and equal
+    `decay` differ in sign as +, -, +, so they are in convex order of `spread`.
     """
     n = xi.size
     x = np.log(xi)
+    shape = np.empty(n)
+    for j in range(n):
+        shape[j] = -0.5 * x[j] * x[j] / spread - decay * abs(x[j])
     low, high, tilt = -np.inf, np.inf, -0.5
     for _ in range(200):
-        top = -np.inf
-        for j in range(1, n - 1):
-            top = max(top, x[j] * (tilt - 0.5 * x[j] / variance))
+        top = np.max(shape + tilt * x)
         total, mean, xs, xms = 0.0, 0.0, 0.0, 0.0
         mass[0] = mass[n - 1] = 0.0
         for j in range(1, n - 1):
-            m = (xi[j + 1] - xi[j - 1]) / xi[j] * math.exp(x[j] * (tilt - 0.5 * x[j] / variance) - top)
+            m = (xi[j + 1] - xi[j - 1]) / xi[j] * math.exp(shape[j] + tilt * x[j] - top)
             mass[j] = m
             total += m
             mean += m * xi[j]
@@ -47,16 +49,12 @@ def seed(xi: Floats, variance: float, mass: Floats) -> None:
             low = tilt
         slope = xms / mean - xs / total
         move = tilt - excess / slope if slope > 0.0 else np.nan
-        if abs(excess) < 2e-16 or high - low <= 1e-15 * abs(tilt):
-            break
-        if not (low < move < high):
-            if math.isinf(low):
-                move = high - 2.0 * max(1.0, abs(high))
-            elif math.isinf(high):
-                move = low + 2.0 * max(1.0, abs(low))
+        if not low < move < high:
+            if math.isinf(low) or math.isinf(high):
+                move = tilt - math.copysign(2.0 * max(1.0, abs(tilt)), excess)
             else:
                 move = 0.5 * (low + high)
-        if move == tilt:
+        if abs(excess) < 2e-16 or abs(move - tilt) <= 1e-15 * abs(tilt):
             break
         tilt = move
 
