@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from app.commands.console import age, columns, say, when
+from app.commands.console import age, columns, number, say, when
 from app.commands.reading import load_settings, queries
 from app.commands.tables import rows_of
 from app.queries import Answer, to_jsonable
@@ -78,11 +78,16 @@ def _symbols(answer: Answer, now: datetime) -> list[str]:
             age(now - row["as_of"]),
             row["status"],
             str(row["n_snapshots"]),
-            str(row["quotes"].get("n_accepted", "-")),
-            str(row["quotes"].get("n_quarantined", "-")),
+            number(row["n_accepted"], 0),
+            number(row["n_quarantined"], 0),
+            f"{number(row['n_fitted'], 0)}/{number(row['n_expiries'], 0)}",
+            number(row["rmse_bps"], 1),
             row["source"],
         )
         for row in rows
     ]
-    heads = ("symbol", "latest surface", "age", "status", "snapshots", "accepted", "quarantined", "source")
+    heads = (
+        *("symbol", "latest surface", "age", "status", "snapshots"),
+        *("accepted", "quarantined", "fitted", "rmse bps", "source"),
+    )
     return list(columns(heads, lines, left=("symbol", "latest surface", "status", "source")))

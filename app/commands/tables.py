@@ -83,7 +83,9 @@ def _certificate(row: Row) -> Iterator[str]:
 
 def skew(answer: Answer) -> Iterator[str]:
     """Yield a line for each expiry and constant maturity; vols in per cent."""
-    rows = sorted(rows_of(answer.frames["skew_metrics"]), key=lambda row: (row["basis"], row["tenor_days"]))
+    rows = sorted(
+        rows_of(answer.frames["skew_metrics"]), key=lambda row: (row["basis"] != "expiry", row["tenor_days"])
+    )
     percent = ("atm_iv", "rr_25", "bf_25", "rr_10", "bf_10", "forward_iv", "model_free_iv")
     heads = (
         *("basis", "days", "forward", "ATM", "RR25", "BF25", "RR10", "BF10", "fwd vol", "model-free"),
