@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from periscope_analytics import american, black
 from periscope_analytics.errors import Status
+from periscope_analytics.kernels.american_tree import price_many
 
 from .test_black import table
 
@@ -32,7 +33,39 @@ def test_barone_adesi_whaley_is_close():
 
 def test_known_put():
     value = american.price(100.0, 100.0, 1.0, 0.05, 0.0, 0.2, False)
-    assert value == pytest.approx(6.0904, abs=2e-3)
+    assert value == pytest.approx(6.09037, abs=1e-5)
+
+
+REGIMES = {
+    "one boundary, put": (0.05, 0.02, False),
+    "one boundary, yield above rate": (0.03, 0.08, False),
+    "negative yield": (0.03, -0.02, False),
+    "no rate": (0.0, -0.04, False),
+    "two boundaries, put": (-0.01, -0.05, False),
+    "two boundaries, call": (-0.05, -0.01, True),
+    "one boundary, call": (0.02, 0.06, True),
+    "never exercised": (-0.02, 0.01, False),
+}
+
+
+@pytest.mark.skipif(UNCOMPILED, reason="too many steps")
+@pytest.mark.parametrize("name", REGIMES)
+def test_integral_equation_and_tree_agree_in_every_regime(name):
+    rate, q, is_call = REGIMES[name]
+    strike, tau, vol = (grid.ravel() for grid in np.meshgrid([80.0, 100.0, 130.0], [0.05, 1.0], [0.1, 0.4]))
+    got = american.price(100.0, strike, tau, rate, q, vol, is_call)
+    columns = [np.full(strike.size, x) for x in (rate, q)]
+    coarse, fine = np.empty(strike.size), np.empty(strike.size)
+    for n, out in ((1001, coarse), (2001, fine)):
+        terms = (np.full(strike.size, 100.0), strike, tau, *columns, vol, np.full(strike.size, is_call))
+        price_many(*terms, np.empty(0), np.empty(0), n, out)
+    assert np.all(np.abs(got - (2.0 * fine - coarse)) < 2e-3)
+    assert np.median(np.abs(got - (2.0 * fine - coarse))) < 3e-4
+
+
+def test_a_put_deep_in_the_money_is_exercised_and_tells_no_vol():
+    assert american.price(100.0, 140.0, 0.5, 0.05, 0.0, 0.2, False) == 40.0
+    assert american.implied_vol(40.0, 100.0, 140.0, 0.5, 0.05, 0.0, False).status == Status.AT_EXERCISE
 
 
 @few

@@ -1,4 +1,4 @@
-"""Scalar and array kernels of American options: binomial tree with escrowed cash dividends, and its inverse.
+"""Kernels of American options on a binomial tree, with escrowed cash dividends.
 
 What belongs here: floats in, floats out. What does not: checks of arguments, broadcasting, objects. Callers
 and callees stay in this one file, because numba's cache does not see edits in another one.
@@ -16,21 +16,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from periscope_analytics.errors import Status
-
 Floats = NDArray[np.float64]
-
-_OK = int(Status.OK)
-_BELOW = int(Status.BELOW_INTRINSIC)
-_AT = int(Status.AT_EXERCISE)
-_ABOVE = int(Status.ABOVE_MAXIMUM)
-_EXPIRED = int(Status.EXPIRED)
-_INVALID = int(Status.INVALID_VALUE)
-_FAILED = int(Status.NOT_CONVERGED)
 
 _SQRT_HALF = math.sqrt(0.5)
 _GREATEST_TOTAL_VOL = 20.0
-_MAX_STEPS = 80
 
 
 @njit(cache=True, error_model="numpy")
@@ -182,7 +171,7 @@ def tree_premium(
 
 
 @njit(cache=True, error_model="numpy")
-def _bound(spot: float, strike: float, tau: float, rate: float, q: float, is_call: bool) -> float:
+def bound(spot: float, strike: float, tau: float, rate: float, q: float, is_call: bool) -> float:
     """Return the value at infinite vol."""
     if is_call:
         return spot * max(1.0, math.exp(-q * tau))
@@ -211,7 +200,7 @@ def price_one(
     if s < 1e-8:
         return float(floor)
     if s > _GREATEST_TOTAL_VOL:
-        return float(_bound(spot, strike, tau, rate, q, is_call))
+        return float(bound(spot, strike, tau, rate, q, is_call))
     base = spot - escrow(0.0, tau, rate, amounts, times)
     premium = tree_premium(spot, strike, tau, rate, q, vol, is_call, amounts, times, n)
     return float(max(european(base, strike, tau, rate, q, vol, is_call) + max(premium, 0.0), exercise))
@@ -222,15 +211,9 @@ def is_sound(
     spot: float, strike: float, tau: float, rate: float, q: float, amounts: Floats, times: Floats
 ) -> bool:
     """Tell whether the numbers are in range and the dividends leave a positive spot."""
-    if not (
-        0.0 < spot < 1e150
-        and 0.0 < strike < 1e150
-        and 0.0 <= tau < 1e3
-        and abs(rate) < 10.0
-        and abs(q) < 10.0
-    ):
+    if not (0.0 < spot < 1e150 and 0.0 < strike < 1e150 and 1e-100 < spot / strike < 1e100):
         return False
-    if not (1e-100 < spot / strike < 1e100 and abs(rate) * tau < 100.0 and abs(q) * tau < 100.0):
+    if not (0.0 <= tau < 1e3 and abs(rate) < 10.0 and abs(q) < 10.0 and max(abs(rate), abs(q)) * tau < 100.0):
         return False
     return bool(spot - escrow(0.0, tau, rate, amounts, times) > 1e-12 * spot)
 
@@ -249,131 +232,13 @@ def price_many(
     n: int,
     out: Floats,
 ) -> None:
-    """Fill `out` with prices, NaN where an input is out of range."""
+    """Fill `out` with prices; the inputs are sound."""
     for i in range(out.size):
-        out[i] = math.nan
-        if 0.0 <= vol[i] < math.inf and is_sound(spot[i], strike[i], tau[i], rate[i], q[i], amounts, times):
-            out[i] = price_one(
-                spot[i], strike[i], tau[i], rate[i], q[i], vol[i], is_call[i], amounts, times, n
-            )
+        out[i] = price_one(spot[i], strike[i], tau[i], rate[i], q[i], vol[i], is_call[i], amounts, times, n)
 
 
 @njit(cache=True, error_model="numpy")
-def _bracket(
-    price: float,
-    guess: float,
-    spot: float,
-    strike: float,
-    tau: float,
-    rate: float,
-    q: float,
-    is_call: bool,
-    amounts: Floats,
-    times: Floats,
-    n: int,
-) -> tuple[float, float, float, float]:
-    """Return two vols and the signed price differences there, of opposite sign if the search succeeded.
-
-    `guess` is the European vol of the price, at or above the American one; the other end comes from its vega.
-    """
-    root = math.sqrt(tau)
-    high = guess
-    f_high = price_one(spot, strike, tau, rate, q, high, is_call, amounts, times, n) - price
-    while f_high < 0.0 and high * root < _GREATEST_TOTAL_VOL:
-        high *= 1.0 + 1e-6 if high == guess else 1.5
-        f_high = price_one(spot, strike, tau, rate, q, high, is_call, amounts, times, n) - price
-    base = spot - escrow(0.0, tau, rate, amounts, times)
-    d1 = (math.log(base / strike) + (rate - q) * tau) / (high * root) + 0.5 * high * root
-    vega = base * root * math.exp(-q * tau - 0.5 * d1 * d1) / math.sqrt(2.0 * math.pi)
-    step = min(2.0 * f_high / vega if vega > 0.0 else high, 0.5 * high) + 1e-7 * high
-    low, f_low = high, f_high
-    while f_low >= 0.0 and low > 1e-7 / root:
-        high, f_high = low, f_low
-        low = max(low - step, 0.5 * low)
-        step *= 3.0
-        f_low = price_one(spot, strike, tau, rate, q, low, is_call, amounts, times, n) - price
-    return low, f_low, high, f_high
-
-
-@njit(cache=True, error_model="numpy")
-def solve(
-    price: float,
-    guess: float,
-    spot: float,
-    strike: float,
-    tau: float,
-    rate: float,
-    q: float,
-    is_call: bool,
-    amounts: Floats,
-    times: Floats,
-    n: int,
-) -> tuple[float, bool]:
-    """Return the vol of a price and whether it converged: Chandrupatla's (1997) bracketed iteration."""
-    b, f_b, a, f_a = _bracket(price, guess, spot, strike, tau, rate, q, is_call, amounts, times, n)
-    if f_a == 0.0:
-        return a, True
-    if f_a < 0.0 or f_b >= 0.0:
-        return math.nan, False
-    c, f_c, t = b, f_b, 0.5
-    for _ in range(_MAX_STEPS):
-        x = a + t * (b - a)
-        f = price_one(spot, strike, tau, rate, q, x, is_call, amounts, times, n) - price
-        if (f > 0.0) == (f_a > 0.0):
-            c, f_c = a, f_a
-        else:
-            c, f_c, b, f_b = b, f_b, a, f_a
-        a, f_a = x, f
-        best = a if abs(f_a) < abs(f_b) else b
-        room = 1e-11 * best / abs(b - a) if b != a else 1.0
-        if f == 0.0 or room > 0.5:
-            return best, True
-        xi, phi = (a - b) / (c - b), (f_a - f_b) / (f_c - f_b)
-        t = 0.5
-        if phi * phi < xi and (1.0 - phi) * (1.0 - phi) < 1.0 - xi:
-            t = f_a / (f_b - f_a) * f_c / (f_b - f_c) + (c - a) / (b - a) * f_a / (f_c - f_a) * f_b / (
-                f_c - f_b
-            )
-        t = min(1.0 - room, max(room, t))
-    return math.nan, False
-
-
-@njit(cache=True, error_model="numpy")
-def implied_one(
-    price: float,
-    guess: float,
-    spot: float,
-    strike: float,
-    tau: float,
-    rate: float,
-    q: float,
-    is_call: bool,
-    amounts: Floats,
-    times: Floats,
-    n: int,
-) -> tuple[float, int]:
-    """Return the vol and its status; the vol is NaN unless the status is OK. `guess` is the European vol."""
-    if not (math.isfinite(price) and is_sound(spot, strike, tau, rate, q, amounts, times)):
-        return math.nan, _INVALID
-    if tau == 0.0:
-        return math.nan, _EXPIRED
-    exercise = max(spot - strike if is_call else strike - spot, 0.0)
-    floor = without_vol(spot, strike, tau, rate, q, is_call, amounts, times)
-    if price <= floor:
-        at_exercise = price == exercise or (exercise <= price and floor == exercise)
-        return math.nan, (_AT if at_exercise else _BELOW)
-    if price >= _bound(spot, strike, tau, rate, q, is_call):
-        return math.nan, _ABOVE
-    vol, converged = solve(price, guess, spot, strike, tau, rate, q, is_call, amounts, times, n)
-    if not converged or not 0.0 < vol < math.inf:
-        return math.nan, _FAILED
-    return vol, _OK
-
-
-@njit(cache=True, error_model="numpy")
-def implied_many(
-    price: Floats,
-    guess: Floats,
+def limits_many(
     spot: Floats,
     strike: Floats,
     tau: Floats,
@@ -382,12 +247,11 @@ def implied_many(
     is_call: NDArray[np.bool_],
     amounts: Floats,
     times: Floats,
-    n: int,
-    sigma: Floats,
-    status: NDArray[np.int8],
+    out: Floats,
 ) -> None:
-    """Fill `sigma` and `status`; all arrays one-dimensional and of one length."""
-    for i in range(sigma.size):
-        sigma[i], status[i] = implied_one(
-            price[i], guess[i], spot[i], strike[i], tau[i], rate[i], q[i], is_call[i], amounts, times, n
-        )
+    """Fill the rows of `out`, shape (2, n), with the values at zero and infinite vol; NaN if not sound."""
+    for i in range(out.shape[1]):
+        out[0, i] = out[1, i] = math.nan
+        if is_sound(spot[i], strike[i], tau[i], rate[i], q[i], amounts, times):
+            out[0, i] = without_vol(spot[i], strike[i], tau[i], rate[i], q[i], is_call[i], amounts, times)
+            out[1, i] = bound(spot[i], strike[i], tau[i], rate[i], q[i], is_call[i])
