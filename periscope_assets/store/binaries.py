@@ -107,6 +107,20 @@ def private_folder(home: Path, base: Path | None = None) -> Path:
     return folder
 
 
+def remove_private_folders(home: Path) -> None:
+    """Remove what :func:`private_folder` made for a home."""
+    for base in temporary_folders():
+        folder = base / private_name(home)
+        if folder.is_dir() and not folder.is_symlink() and folder.stat().st_uid == os.geteuid():
+            shutil.rmtree(folder)
+
+
+def temporary_folders() -> list[Path]:
+    """Return the folders where private ones may be made, the preferred first."""
+    names = [tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"]  # noqa: S108
+    return [Path(name) for name in dict.fromkeys(names) if Path(name).is_dir()]
+
+
 def private_name(home: Path) -> str:
     """Return the name of the private folder of a home."""
     return f"periscope-{os.geteuid()}-{sha256(os.fsencode(home)).hexdigest()[:12]}"
@@ -158,15 +172,16 @@ class Binaries:
         """
         if self.reachable_for(account):
             return self
-        tried = list(dict.fromkeys([tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"]))  # noqa: S108
-        for base in filter(os.path.isdir, tried):
-            copied = self._copy_below(private_folder(home, Path(base)))
+        tried = temporary_folders()
+        for base in tried:
+            copied = self._copy_below(private_folder(home, base))
             if copied.reachable_for(account):
                 return copied
             shutil.rmtree(copied.root.parent.parent)
         raise EmbeddedServerError(
-            f"user id {account.uid} can run PostgreSQL neither in {self.root} nor in {', '.join(tried)}: "
-            "open the project's parent folders to others (chmod o+x), or run as a normal user"
+            f"user id {account.uid} can run PostgreSQL neither in {self.root} nor in a copy below "
+            f"{', '.join(map(str, tried))}: open the project's parent folders to others (chmod o+x), "
+            "or run as a normal user"
         )
 
     def _copy_below(self, folder: Path) -> Binaries:

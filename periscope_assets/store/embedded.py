@@ -33,6 +33,7 @@ from periscope_assets.store.binaries import (
     find_binaries,
     private_folder,
     private_name,
+    remove_private_folders,
 )
 
 ROLE = "periscope"
@@ -106,10 +107,10 @@ class EmbeddedServer:
             return
         with _flock(self._folder / "lock"):
             for asked in (signal.SIGINT, signal.SIGQUIT):
-                if _is_free(self._folder / "alive"):
-                    return
-                self._signal(asked)
+                if not _is_free(self._folder / "alive"):
+                    self._signal(asked)
                 if _wait(lambda: _is_free(self._folder / "alive"), STOP_SECONDS):
+                    remove_private_folders(self._home)
                     return
             raise EmbeddedServerError(f"the server in {self._folder} does not stop: see {self._log}")
 

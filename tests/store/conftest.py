@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
@@ -22,23 +26,27 @@ def _script(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([script, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)
 
 
-def on_server(url: str, database: str) -> str:
-    return make_url(url).set(database=database).render_as_string(hide_password=False)
-
-
 @pytest.fixture(scope="session")
 def timescale_url() -> Iterator[str]:
-    """URL of a real TimescaleDB server, started for the session."""
+    """URL of a database of this process on a real TimescaleDB; the last user of the server stops it."""
     if os.geteuid() != 0:
         required("timescale", "TimescaleDB for tests needs root (infra/timescale.sh)")
-    started = _script("up")
-    if started.returncode != 0:
-        required("timescale", f"no TimescaleDB: {started.stderr.strip()[-300:]}")
-    yield started.stdout.strip()
-    _script("down")
+    with (Path(tempfile.gettempdir()) / "periscope-timescale.lock").open("w") as users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        started = _script("up")
+        if started.returncode != 0:
+            required("timescale", f"no TimescaleDB: {started.stderr.strip()[-300:]}")
+        server, name = started.stdout.strip(), f"store_{os.getpid()}"
+        ensure_database(server, name)
+        yield make_url(server).set(database=name).render_as_string(hide_password=False)
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        with suppress(BlockingIOError):
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _script("down")
 
 
-# One worker runs all of them: there is one such server on a machine.
+# One worker runs all of them, so that the server is started once.
 TIMESCALE = [pytest.mark.timescale, pytest.mark.timeout(900), pytest.mark.xdist_group("timescale")]
 
 
@@ -47,9 +55,7 @@ def any_url(request: pytest.FixtureRequest) -> str:
     """An empty database of the current schema on each kind of server."""
     if request.param == "embedded":
         return str(request.getfixturevalue("store_url"))
-    server = request.getfixturevalue("timescale_url")
-    ensure_database(server, "store")
-    return emptied(on_server(server, "store"))
+    return emptied(request.getfixturevalue("timescale_url"))
 
 
 class Clock:

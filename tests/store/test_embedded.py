@@ -44,6 +44,10 @@ def ask(server, query="SELECT 1", database="postgres"):
         return connection.execute(query).fetchone()
 
 
+def sockets(server):
+    return Path(server.url("postgres").partition("host=")[2])
+
+
 def postmaster(home):
     return int((home / "postgres/data/postmaster.pid").read_text().split()[0])
 
@@ -56,7 +60,7 @@ def test_a_home_keeps_its_data_over_stop_and_start(home):
             connection.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         assert (home / "postgres/password").stat().st_mode & 0o777 == 0o600
         assert (home / "postgres").stat().st_mode & 0o777 == 0o700
-        assert (home / "postgres/run").stat().st_mode & 0o777 == 0o700
+        assert sockets(server).stat().st_mode & 0o777 == 0o700
     assert not server.is_running()
     server.stop()
     with running(home) as server:
@@ -127,7 +131,7 @@ def test_a_lock_file_that_names_somebody_else_is_not_believed(home):
 def test_a_server_whose_socket_was_removed_is_replaced(home):
     with running(home) as server:
         before = postmaster(home)
-        (home / "postgres/run/.s.PGSQL.5432").unlink()
+        (sockets(server) / ".s.PGSQL.5432").unlink()
         assert not server.is_running()
         server.start()
         assert ask(server) == (1,)
@@ -171,6 +175,7 @@ def test_a_long_path_gets_its_sockets_elsewhere(tmp_path, monkeypatch):
             assert str(folder) in server.url("postgres")
             assert ask(server) == (1,)
             assert ask(EmbeddedServer(home)) == (1,)
+        assert list(Path(base).iterdir()) == []
 
 
 def test_a_private_folder_of_somebody_else_is_not_used(tmp_path):
@@ -216,7 +221,8 @@ def test_as_root_it_runs_unprivileged_below_closed_folders_and_widens_nothing(tm
         assert folder.stat().st_mode & 0o777 in (0o700, 0o755)
     assert closed.stat().st_mode & 0o777 == 0o700
     assert Path("/etc/passwd").read_bytes() == accounts
-    binaries_module.shutil.rmtree(binaries_module.private_folder(closed / "home"))
+    name = binaries_module.private_name(closed / "home")
+    assert not any((base / name).exists() for base in binaries_module.temporary_folders())
 
 
 @as_root
