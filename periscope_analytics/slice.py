@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr
 
 from periscope_analytics.arguments import floats
 from periscope_analytics.implied_vol import implied_vol
@@ -29,6 +30,7 @@ from periscope_analytics.kernels.slice_law import atm_variance, bspline, control
 Floats = NDArray[np.float64]
 
 _WING = 0.8
+_INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 _FLOOR, _DECAY = 1e-30, 5.0
 
 
@@ -244,6 +246,39 @@ class SliceParams:
         inside = np.clip(at, left[0], right[0])
         beyond = np.where(at < 0.0, left[1], right[1]) * np.abs(at)
         return np.asarray(np.where(inside == at, self._inner_variance(inside), beyond))
+
+    def derivatives(self, k: ArrayLike) -> tuple[Floats, Floats]:
+        """Return the first and second derivative of total variance in `k`, from probabilities and density."""
+        at = floats("k", k)
+        left, right = self.wings
+        inside = np.clip(at, left[0], right[0])
+        w = self.total_variance(at)
+        root = np.sqrt(w)
+        d2 = -at / root - 0.5 * root
+        weight = 2.0 * root / (_INV_SQRT_2PI * np.exp(-0.5 * d2**2))
+        below, above = self._probabilities(inside)
+        first = weight * np.where(at < 0.0, below - ndtr(-d2), ndtr(d2) - above)
+        first = np.where(inside == at, first, np.where(at < 0.0, -left[1], right[1]))
+        lean = (1.0 - 0.5 * at * first / w) ** 2 - 0.25 * first**2 * (1.0 / w + 0.25)
+        return first, np.where(inside == at, 2.0 * (self.g(at) - lean), 0.0)
+
+    def _probabilities(self, k: Floats) -> tuple[Floats, Floats]:
+        """Return the probabilities that ln(S / F) ends below and above k, each relatively accurate."""
+        first, weight = np.empty(k.size, np.int64), np.empty((k.size, 3))
+        bspline(geometry(self.grid).knots, np.exp(k.ravel()), first, weight)
+        mass, columns = self.law.mass, first[:, None] + np.arange(3)
+        below, above = np.cumsum(mass)[columns], np.cumsum(mass[::-1])[::-1][columns + 1]
+        return np.sum(weight * below, 1).reshape(k.shape), np.sum(weight * above, 1).reshape(k.shape)
+
+    @property
+    def left_slope(self) -> float:
+        """Slope of total variance as k goes to minus infinity, by magnitude."""
+        return self.wings[0][1]
+
+    @property
+    def right_slope(self) -> float:
+        """Slope of total variance as k goes to infinity."""
+        return self.wings[1][1]
 
     def iv(self, k: ArrayLike, tau: ArrayLike | None = None) -> Floats:
         """Return implied vols, decimals, with `tau` years to expiry (default: the slice's own)."""

@@ -75,18 +75,19 @@ def controls(xi: Floats, mass: Floats, put: Floats, call: Floats) -> None:
 
 @njit(cache=True, error_model="numpy")
 def bspline(knots: Floats, strike: Floats, first: Ints, weight: Floats) -> None:
-    """Fill the four cubic B-spline weights of each strike, and the control point they start at.
+    """Fill the B-spline weights of each strike, and the control point they start at.
 
-    `knots` is the whole clamped vector, end knots repeated four times.
+    `knots` is the clamped cubic vector, end knots four times. Four columns of `weight` make the cubic spline,
+    three its derivative, whose control points are the slopes between those of the spline.
     """
     n = knots.size - 6
     distinct = knots[3 : 3 + n]
-    w = np.empty(4)
+    w, columns = np.empty(4), weight.shape[1]
     for i in range(strike.size):
         x = strike[i]
         j = min(max(np.searchsorted(distinct, x, side="right") - 1, 0), n - 2) + 3
         w[0] = 1.0
-        for d in range(1, 4):
+        for d in range(1, columns):
             carry = 0.0
             for r in range(d):
                 right, left = knots[j + 1 + r], knots[j + 1 + r - d]
@@ -95,7 +96,7 @@ def bspline(knots: Floats, strike: Floats, first: Ints, weight: Floats) -> None:
                 carry = (x - left) * part
             w[d] = carry
         first[i] = j - 3
-        for d in range(4):
+        for d in range(columns):
             weight[i, d] = w[d]
 
 

@@ -1,0 +1,144 @@
+"""The served surface in time: ordered at every strike, linear at the forward, exact from its numbers."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from periscope_analytics import black
+from periscope_analytics.arbitrage import certify
+from periscope_analytics.calibration.served import SliceQuotes, fit_surface
+from periscope_analytics.errors import Status
+from periscope_analytics.heston import HestonParams
+from periscope_analytics.served import ServedSurface
+
+TRUTH = HestonParams(v0=0.03, kappa=2.5, theta=0.05, sigma=0.7, rho=-0.6)
+TAUS = (2.0 / 365.0, 0.02, 0.0205, 0.1, 0.5, 1.5)
+K = np.linspace(-1.2, 0.8, 201)
+
+
+def heston_quotes(tau, half=0.02):
+    k = np.linspace(-4.0, 2.5, 40) * 0.2 * np.sqrt(tau)
+    vol = TRUTH.implied_vol(1.0, np.exp(k), tau)
+    price = black.price(1.0, np.exp(k), tau, vol, k >= 0.0)
+    return SliceQuotes(tau, k, (1.0 - half) * price, (1.0 + half) * price)
+
+
+@pytest.fixture(scope="module")
+def fit():
+    return fit_surface([heston_quotes(tau) for tau in TAUS])
+
+
+@pytest.fixture(scope="module")
+def surface(fit):
+    return fit.params
+
+
+def test_every_expiry_of_a_known_model_comes_back(fit, surface):
+    assert fit.status is Status.OK
+    for each, slice_ in zip(fit.slices, surface.slices, strict=True):
+        k = np.linspace(-2.0, 1.5, 30) * 0.2 * np.sqrt(slice_.tau)
+        assert each.inside > 0.99
+        truth = TRUTH.implied_vol(1.0, np.exp(k), slice_.tau)
+        assert np.median(np.abs(slice_.iv(k) - truth)) < 15e-4
+    assert fit.residuals.size == 40 * len(TAUS)
+    assert fit.stderr.size == sum(len(slice_.values) for slice_ in surface.slices)
+
+
+def test_it_is_certified(surface):
+    certificate = certify(surface)
+    assert certificate.is_free
+    assert certificate.min_g >= 0.0
+
+
+def test_no_calendar_or_butterfly_arbitrage_on_a_fine_grid(surface):
+    k = np.linspace(-3.0, 2.0, 2000)
+    taus = np.geomspace(0.1 * TAUS[0], 3.0 * TAUS[-1], 200)
+    w = np.array([surface.total_variance(k, tau) for tau in taus])
+    assert np.all(np.diff(w, axis=0) >= -1e-13 * w[1:])
+    assert min(surface.g(k, tau).min() for tau in taus) >= 0.0
+
+
+def test_total_variance_at_the_forward_is_linear_in_time(surface):
+    nodes = [0.0, *(slice_.atm_total_variance for slice_ in surface.slices)]
+    taus = np.linspace(0.3 * TAUS[0], TAUS[-1], 57)
+    linear = np.interp(taus, [0.0, *TAUS], nodes)
+    assert np.allclose(surface.total_variance(0.0, taus), linear, rtol=1e-9)
+    later = np.array([1.0, 1.7, 4.0]) * TAUS[-1]
+    assert np.allclose(surface.iv(0.0, later), surface.iv(0.0, TAUS[-1]), rtol=1e-9)
+
+
+def test_between_expiries_it_meets_the_slices(surface):
+    for slice_ in surface.slices:
+        assert surface.slice_at(slice_.tau) is slice_
+        near = surface.slice_at(slice_.tau * (1.0 - 1e-9))
+        assert np.allclose(near.total_variance(K), slice_.total_variance(K), rtol=1e-5)
+
+
+def test_local_vol_is_positive_and_density_is_a_law_between_expiries(surface):
+    for tau in (0.5 * TAUS[0], 0.01, 0.3, 2.0):
+        slice_ = surface.slice_at(tau)
+        assert np.all(surface.local_vol(K, tau) > 0.0)
+        assert slice_.law.mass.sum() == pytest.approx(1.0, abs=1e-12)
+        assert np.all(surface.density(K, tau) >= 0.0)
+
+
+def test_local_vol_is_the_time_derivative_over_the_density(surface):
+    k, tau, h = np.linspace(-0.3, 0.2, 9), 0.3, 1e-5
+    rate = (surface.slice_at(tau + h).otm_price(k) - surface.slice_at(tau - h).otm_price(k)) / (2 * h)
+    expected = np.sqrt(2 * rate / (np.exp(k) * surface.density(k, tau)))
+    assert np.allclose(surface.local_vol(k, tau), expected, rtol=1e-5)
+
+
+@given(st.floats(1e-4, 10.0), st.floats(1.0, 3.0))
+def test_prices_rise_in_time_at_every_strike(tau, longer):
+    surface = _small()
+    early, late = surface.slice_at(tau), surface.slice_at(longer * tau)
+    assert np.all(late.otm_price(K) >= early.otm_price(K) * (1.0 - 1e-11))
+
+
+def _small(made=[]):  # noqa: B006
+    if not made:
+        made.append(fit_surface([heston_quotes(tau) for tau in (0.02, 0.0205, 0.5)]).params)
+    return made[0]
+
+
+def test_published_numbers_give_every_bit_again(surface):
+    again = ServedSurface.from_dict(json.loads(json.dumps(surface.to_dict())))
+    for old, new in zip(surface.slices, again.slices, strict=True):
+        assert np.array_equal(old.law.mass, new.law.mass)
+    assert np.array_equal(surface.total_variance(K, 0.3), again.total_variance(K, 0.3))
+
+
+def test_arguments_broadcast(surface):
+    assert surface.iv(K[:, None], np.array(TAUS[:2])).shape == (K.size, 2)
+    assert surface.iv(0.0, 0.1).shape == ()
+
+
+def test_an_expiry_without_a_fit_is_left_out_with_its_status():
+    thin = SliceQuotes(0.05, np.array([0.0]), np.array([0.01]), np.array([0.02]))
+    fit = fit_surface([heston_quotes(0.02), thin, heston_quotes(0.1)])
+    assert [each.status for each in fit.slices] == [Status.OK, Status.TOO_FEW_STRIKES, Status.OK]
+    assert [slice_.tau for slice_ in fit.params.slices] == [0.02, 0.1]
+
+
+def test_nothing_to_fit_is_a_status():
+    for quotes in ([], [SliceQuotes(0.05, [], [], [])]):
+        fit = fit_surface(quotes)
+        assert fit.status is Status.TOO_FEW_STRIKES
+        assert fit.params is None
+
+
+def test_impossible_arguments_are_refused_by_name(surface):
+    with pytest.raises(ValueError, match="tau"):
+        fit_surface([heston_quotes(0.1), heston_quotes(0.1)])
+    with pytest.raises(ValueError, match="tau"):
+        surface.slice_at(0.0)
+    with pytest.raises(ValueError, match="slices"):
+        ServedSurface(())
+    with pytest.raises(ValueError, match="slices"):
+        ServedSurface(surface.slices[1:])
