@@ -18,14 +18,17 @@ class Coordinate:
     title: str
     tickformat: str
     hover: str
+    short: str
     reversed: bool = False
 
 
 COORDINATES: Mapping[str, Coordinate] = MappingProxyType(
     {
-        "log_moneyness": Coordinate("log_moneyness", "log-moneyness k = ln(K/F)", "+.2f", "+.3f"),
-        "strike": Coordinate("strike", "strike K (USD)", ",.6~r", ",.6~r"),
-        "delta": Coordinate("delta", "call delta (forward, undiscounted)", ".2f", ".2f", reversed=True),
+        "log_moneyness": Coordinate("log_moneyness", "log-moneyness k = ln(K/F)", "+.2f", "+.3f", "k"),
+        "strike": Coordinate("strike", "strike K (USD)", ",.6~r", ",.6~r", "K"),
+        "delta": Coordinate(
+            "delta", "call delta (forward, undiscounted)", ".2f", ".2f", "delta", reversed=True
+        ),
     }
 )
 """By the column that holds it; delta runs from 1 to 0, so that strikes rise to the right."""

@@ -14,6 +14,10 @@ from periscope_assets.charts.axes import Coordinate, coordinate, tenor_ticks
 from periscope_assets.charts.theme import SURFACE_SCALE, Theme, template, theme
 
 DAYS_PER_YEAR = 365.0
+HOVER = (
+    "<b>%{customdata[0]}</b><br>K %{customdata[1]:,.6~r} · k %{customdata[2]:+.3f}<br>"
+    "IV <b>%{z:.2f} %</b><extra></extra>"
+)
 
 Floats = NDArray[np.float64]
 
@@ -43,8 +47,8 @@ def surface_3d(
     mesh = {name: _mesh(grid, name) for name in {axis.column, "tau_years", "strike", "log_moneyness", "iv"}}
     days, vols = mesh["tau_years"] * DAYS_PER_YEAR, 100.0 * mesh["iv"]
     figure = go.Figure(layout={"template": template(colours), "uirevision": uirevision, "height": 560})
-    figure.add_trace(_sheet(mesh[axis.column], days, vols, _notes(grid, mesh), colours))
-    figure.add_trace(_ribs(mesh[axis.column], days, vols, colours))
+    figure.add_trace(_sheet(axis, mesh[axis.column], days, vols, colours))
+    figure.add_trace(_ribs(mesh[axis.column], days, vols, _notes(grid, mesh), colours))
     figure.update_layout(scene=_scene(axis, days), scene_uirevision=uirevision)
     return figure
 
@@ -57,23 +61,21 @@ def _mesh(grid: pd.DataFrame, column: str) -> Floats:
 
 
 def _notes(grid: pd.DataFrame, mesh: dict[str, Floats]) -> NDArray[np.object_]:
+    """Return expiry, strike and log-moneyness of every point, one row each, with a row for each gap."""
     names = [f"{expiry} {root}" for expiry, root in zip(grid["expiry"], grid["root"], strict=True)]
-    text = [
-        f"<b>{name}</b><br>K {strike:,.6g} · k {k:+.3f}<br>IV <b>{100 * iv:.2f} %</b>"
-        for name, strike, k, iv in zip(
-            names, mesh["strike"].flat, mesh["log_moneyness"].flat, mesh["iv"].flat, strict=True
-        )
-    ]
-    return np.array(text, dtype=object).reshape(mesh["iv"].shape)
+    parts = [np.array(names, dtype=object).reshape(mesh["iv"].shape), mesh["strike"], mesh["log_moneyness"]]
+    notes = np.dstack([part.astype(object) for part in parts])
+    gap = np.full((len(notes), 1, len(parts)), None, dtype=object)
+    return np.hstack([notes, gap]).reshape(-1, len(parts))
 
 
-def _sheet(x: Floats, days: Floats, vols: Floats, notes: NDArray[np.object_], colours: Theme) -> go.Surface:
+def _sheet(axis: Coordinate, x: Floats, days: Floats, vols: Floats, colours: Theme) -> go.Surface:
     return go.Surface(
         x=x,
         y=days,
         z=vols,
-        text=notes,
-        hovertemplate="%{text}<extra></extra>",
+        hovertemplate=f"{axis.short} %{{x:{axis.hover}}} · %{{y:,.0f}} days<br>"
+        "IV <b>%{z:.2f} %</b><extra></extra>",
         colorscale=SURFACE_SCALE,
         opacity=0.97,
         lighting={"ambient": 0.75, "diffuse": 0.45, "specular": 0.05, "roughness": 0.9},
@@ -90,17 +92,18 @@ def _sheet(x: Floats, days: Floats, vols: Floats, notes: NDArray[np.object_], co
     )
 
 
-def _ribs(x: Floats, days: Floats, vols: Floats, colours: Theme) -> go.Scatter3d:
+def _ribs(x: Floats, days: Floats, vols: Floats, notes: NDArray[np.object_], colours: Theme) -> go.Scatter3d:
     """Return one line for each expiry, in one trace: gaps keep them apart."""
     gap = np.full((len(x), 1), np.nan)
     return go.Scatter3d(
         x=np.hstack([x, gap]).ravel(),
         y=np.hstack([days, gap]).ravel(),
         z=np.hstack([vols, gap]).ravel(),
+        customdata=notes,
+        hovertemplate=HOVER,
         mode="lines",
         line={"color": colours.line, "width": 2},
         opacity=0.55,
-        hoverinfo="skip",
         showlegend=False,
     )
 
@@ -117,5 +120,5 @@ def _scene(axis: Coordinate, days: Floats) -> dict[str, object]:
         "zaxis": {"title": {"text": "implied vol (%)"}, "tickformat": ",.4~r"},
         "aspectmode": "manual",
         "aspectratio": {"x": 1.3, "y": 1.3, "z": 0.75},
-        "camera": {"eye": {"x": -0.95, "y": -2.0, "z": 0.85}, "center": {"x": 0.05, "y": 0.0, "z": -0.2}},
+        "camera": {"eye": {"x": -1.1, "y": -2.15, "z": 0.95}, "center": {"x": 0.05, "y": 0.0, "z": -0.2}},
     }

@@ -82,6 +82,7 @@ def template(look: Theme) -> go.layout.Template:
             "align": "left",
         },
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"color": look.muted}},
+        modebar={"bgcolor": "rgba(0,0,0,0)", "color": look.muted, "activecolor": look.text},
         xaxis=axis,
         yaxis=axis,
         scene={"xaxis": solid, "yaxis": solid, "zaxis": solid},

@@ -42,7 +42,7 @@ def client(settings, store):
 
 
 @pytest.fixture(scope="module")
-def reader(pg_server, migrated, tmp_path_factory):
+def reader(pg_server, tmp_path_factory):
     """A client of a store that no test of this module writes to."""
     pg_server.ensure_database("api_readers")
     store = PostgresStore(pg_server.url("api_readers"))

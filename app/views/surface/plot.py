@@ -1,12 +1,16 @@
 """The page's figures, kept by content version.
 
 What belongs here: from the page's frames to the shared charts. What does not: the charts themselves, widgets.
+
+Figures are kept as JSON: the browser keeps the camera only while a figure's text stays the same, and a figure
+that was built and one that was copied differ in the order of their members.
 """
 
 from __future__ import annotations
 
 import pandas as pd
 import plotly.graph_objects as go
+import plotly.io
 import streamlit as st
 
 from app.cache import MOST_FIGURES
@@ -19,7 +23,8 @@ Key = tuple[str, ...]
 def surface_figure(page: Page, axis: str, look: str) -> go.Figure:
     """Return the 3D surface; its camera stays as long as symbol and axis do."""
     key = (*_versions(page), axis, look)
-    return _surface(key, page.surface.frames["surface_grid"], axis, look, f"{page.surface.symbol}-{axis}")
+    text = _surface(key, page.surface.frames["surface_grid"], axis, look, f"{page.surface.symbol}-{axis}")
+    return plotly.io.from_json(text)
 
 
 def smile_figure(page: Page, expiry: str, axis: str, look: str) -> go.Figure:
@@ -28,7 +33,8 @@ def smile_figure(page: Page, expiry: str, axis: str, look: str) -> go.Figure:
     curve = at_expiry(page.surface.frames["surface_grid"], expiry)
     rejected = None if page.chain is None else at_expiry(page.chain.frames["rejected"], expiry)
     quotes = smile_quotes(page, expiry, spread=0.02 if axis == "delta" else 0.25)
-    return _smile(key, quotes, curve, rejected, axis, look, f"{page.surface.symbol}-{expiry}-{axis}")
+    revision = f"{page.surface.symbol}-{expiry}-{axis}"
+    return plotly.io.from_json(_smile(key, quotes, curve, rejected, axis, look, revision))
 
 
 def _versions(page: Page) -> Key:
@@ -39,9 +45,9 @@ def _versions(page: Page) -> Key:
 
 
 @st.cache_data(max_entries=MOST_FIGURES, show_spinner=False)
-def _surface(key: Key, _grid: pd.DataFrame, axis: str, look: str, revision: str) -> go.Figure:
+def _surface(key: Key, _grid: pd.DataFrame, axis: str, look: str, revision: str) -> str:
     figure = charts.surface_3d(_grid, x=axis, look=look, uirevision=revision)
-    return figure.update_layout(meta=list(key))
+    return str(figure.update_layout(meta=list(key)).to_json())
 
 
 @st.cache_data(max_entries=MOST_FIGURES, show_spinner=False)
@@ -53,6 +59,6 @@ def _smile(
     axis: str,
     look: str,
     revision: str,
-) -> go.Figure:
+) -> str:
     figure = charts.smile(_quotes, _curve, _rejected, x=axis, look=look, uirevision=revision)
-    return figure.update_layout(meta=list(key))
+    return str(figure.update_layout(meta=list(key)).to_json())

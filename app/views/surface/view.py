@@ -16,7 +16,7 @@ from app.views.surface import data, plot, setup
 from app.views.surface.columns import FIT_COLUMNS
 from app.views.surface.merit import merit
 
-FIGURE_WIDTH = 160
+FIGURE_WIDTH = 140
 CHART = {"displaylogo": False, "toImageButtonOptions": {"format": "png", "scale": 2}}
 
 
