@@ -146,6 +146,8 @@ def standard_errors(jacobian: Floats, cost: float) -> tuple[Floats, bool]:
     identified : bool
     """
     n, n_params = jacobian.shape
+    if not np.isfinite(jacobian).all():
+        return np.full(n_params, np.nan), False
     size = np.linalg.norm(jacobian, axis=0)
     scaled = jacobian / np.where(size > 0.0, size, 1.0)
     _, singular, directions = np.linalg.svd(scaled, full_matrices=True)

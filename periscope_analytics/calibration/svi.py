@@ -18,6 +18,8 @@ from periscope_analytics.svi import SVIParams
 Floats = NDArray[np.float64]
 
 N_PARAMS = 5
+FURTHEST, SAME_STRIKE = 100.0, 1e-9
+LEAST, GREATEST = 1e-16, 1e4
 
 
 def fit_svi(
@@ -28,10 +30,10 @@ def fit_svi(
     Parameters
     ----------
     k : array_like, shape (n,)
-        Log-moneyness ln(K/F).
+        Log-moneyness ln(K/F); strikes closer than 1e-9 count as one.
     w : array_like, shape (n,)
-        Total variance iv^2 tau. Quotes that are not finite, or not positive in `w`, are left out: residual
-        NaN.
+        Total variance iv^2 tau. Quotes with ``|k| > 100`` or `w` outside [1e-16, 1e4], NaN included, are left
+        out: residual NaN.
     weights : array_like, shape (n,), optional
         Weight of each squared residual; equal by default, zero leaves a quote out.
     arbitrage_free : bool
@@ -57,11 +59,12 @@ def fit_svi(
     2.1.
     """
     (moneyness, variance), weight = quote_columns(weights, k=k, w=w)
-    usable = np.isfinite(moneyness) & np.isfinite(variance) & (variance > 0.0) & (weight > 0.0)
+    usable = (np.abs(moneyness) <= FURTHEST) & (variance >= LEAST) & (variance <= GREATEST) & (weight > 0.0)
     x, y, q = moneyness[usable], variance[usable], weight[usable]
-    if np.unique(x).size < N_PARAMS:
+    if 1 + int(np.sum(np.diff(np.sort(x)) > SAME_STRIKE)) < N_PARAMS:
         return nothing_fitted(Status.TOO_FEW_STRIKES, moneyness.size, N_PARAMS)
     found, box, counts = np.empty(N_PARAMS), np.empty((2, N_PARAMS)), np.zeros(2)
+    q = q / q.max()
     converged = bool(kernel.fit(x, y, q / q.sum(), arbitrage_free, found, box, counts))
     params = SVIParams(*found.tolist())
     misfit = params.total_variance(x) - y

@@ -205,6 +205,37 @@ def _add(xi: complex, weight: Complexes, scale: float, k: Floats, total: Floats)
 
 
 @njit(cache=True, error_model="numpy")
+def _scale(total: Floats, factor: float) -> None:
+    for i in range(total.shape[0]):
+        for j in range(total.shape[1]):
+            total[i, j] *= factor
+
+
+@njit(cache=True, error_model="numpy")
+def _first_pass(
+    k: Floats, contour: Contour, tau: float, p: Floats, tolerance: float, weight: Complexes, total: Floats
+) -> int:
+    """Add nodes at the first step until they fade out; return how many, 0 if they do not or are too large."""
+    worst = k[0]
+    for j in range(1, k.size):
+        worst = max(worst, k[j]) if contour[0] > 0.0 else min(worst, k[j])
+    floor = 0.01 * tolerance * math.exp(-worst)
+    last, quiet, size_of_all = 0, 0, 0.0
+    while quiet < 2:
+        y = FIRST_STEP * last
+        if y > MAX_REACH:
+            return 0
+        xi = _node(y, contour, tau, p, weight)
+        size = abs(weight[0]) * math.exp(xi.imag * worst)
+        size_of_all += size
+        quiet = quiet + 1 if size < floor else 0
+        _add(xi, weight, 0.5 if last == 0 else 1.0, k, total)
+        last += 1
+    rounding = size_of_all * FIRST_STEP * math.exp(worst) * ROUNDING
+    return 0 if rounding > max(0.1 * tolerance, SMALLEST_TOLERANCE) else last
+
+
+@njit(cache=True, error_model="numpy")
 def _integrate(k: Floats, contour: Contour, tau: float, p: Floats, tolerance: float, total: Floats) -> bool:
     """Fill `total` with ``exp(-k) pi I(k)`` by the trapezoidal rule, halving the step until it has converged.
 
@@ -212,37 +243,30 @@ def _integrate(k: Floats, contour: Contour, tau: float, p: Floats, tolerance: fl
     asked for. Returns False when the terms are so large that their rounding would spoil the sum, or the step
     does not suffice.
     """
-    n_out = total.shape[0]
-    weight = np.zeros(n_out, dtype=np.complex128)
-    worst = k.max() if contour[0] > 0.0 else k.min()
-    floor = 0.01 * tolerance * math.exp(-worst)
-    step, last, scale = FIRST_STEP, 0, 0.0
-    total[:] = 0.0
-    quiet = 0
-    while quiet < 2 and step * last < MAX_REACH:
-        xi = _node(step * last, contour, tau, p, weight)
-        size = abs(weight[0]) * math.exp(xi.imag * worst)
-        scale += size
-        quiet = quiet + 1 if size < floor else 0
-        _add(xi, weight, 0.5 if last == 0 else 1.0, k, total)
-        last += 1
-    scale *= step * math.exp(worst)
-    if quiet < 2 or scale * ROUNDING > max(0.1 * tolerance, SMALLEST_TOLERANCE):
+    weight, previous = np.empty(total.shape[0], dtype=np.complex128), np.empty(k.size)
+    for i in range(total.shape[0]):
+        for j in range(k.size):
+            total[i, j] = 0.0
+    step = FIRST_STEP
+    end = step * (_first_pass(k, contour, tau, p, tolerance, weight, total) - 1)
+    if end < 0.0:
         return False
-    end = step * (last - 1)
-    total *= step
+    _scale(total, step)
     for _ in range(MAX_HALVINGS):
-        previous = total[0].copy()
-        total /= step
+        for j in range(k.size):
+            previous[j] = total[0, j]
+        _scale(total, 1.0 / step)
         for j in range(int(end / step + 0.5)):
             xi = _node(step * (j + 0.5), contour, tau, p, weight)
             _add(xi, weight, 1.0, k, total)
         step *= 0.5
-        total *= step
-        change = 0.0
+        _scale(total, step)
+        change, value = 0.0, 0.0
         for j in range(k.size):
-            change = max(change, abs(total[0, j] - previous[j]) * math.exp(k[j]))
-        if change * change < 0.01 * tolerance * max(scale, change):
+            ratio = math.exp(k[j])
+            change = max(change, abs(total[0, j] - previous[j]) * ratio)
+            value = max(value, abs(total[0, j]) * ratio)
+        if change * change < 0.01 * tolerance * max(value, change):
             return True
     return False
 
@@ -286,7 +310,8 @@ def _group(
         one = np.empty((total.shape[0], 1))
         for j in range(k.size):
             done &= _alone(k[j : j + 1], bend, low, width, tau, p, tolerance, one)
-            total[:, j] = one[:, 0]
+            for i in range(total.shape[0]):
+                total[i, j] = one[i, 0]
     return done, covered
 
 
@@ -314,17 +339,21 @@ def _slice(
     """Fill one maturity; return whether all of its strikes converged."""
     split = _split(tau, p, deviation, tolerance)
     nearer = min(max(split, -0.5 * deviation), 0.5 * deviation)
-    converged = True
+    converged, chosen, inner = True, np.empty(k.size, dtype=np.int64), np.empty(k.size)
     for bend in (1.0, -1.0):
         for is_put in (True, False):
-            chosen = np.flatnonzero(((k <= split) == (bend > 0.0)) & ((k <= nearer) == is_put))
-            if chosen.size == 0:
+            n = 0
+            for j in range(k.size):
+                if (k[j] <= split) == (bend > 0.0) and (k[j] <= nearer) == is_put:
+                    chosen[n], inner[n] = j, k[j]
+                    n += 1
+            if n == 0:
                 continue
-            total = np.empty((1 + gradient.shape[0], chosen.size))
-            done, covered = _group(k[chosen], bend, is_put, tau, p, deviation, tolerance, total)
+            total = np.empty((1 + gradient.shape[0], n))
+            done, covered = _group(inner[:n], bend, is_put, tau, p, deviation, tolerance, total)
             converged &= done
-            for j in range(chosen.size):
-                at, ratio = chosen[j], math.exp(k[chosen[j]])
+            for j in range(n):
+                at, ratio = chosen[j], math.exp(inner[j])
                 scale = -ratio / math.pi
                 call[at], put[at] = _place(scale * total[0, j], ratio, is_put, covered)
                 for i in range(gradient.shape[0]):
@@ -370,12 +399,13 @@ def prices(
             for j in range(a, b):
                 ratio = math.exp(k[j])
                 call[j], put[j] = max(1.0 - ratio, 0.0), max(ratio - 1.0, 0.0)
-                gradient[:, j] = 0.0
+                for row in range(gradient.shape[0]):
+                    gradient[row, j] = 0.0
             continue
         done, aim = False, tolerance
         while not done and aim <= max(tolerance, LOOSEST_FALLBACK):
             done = _slice(k[a:b], tau[i], p, deviation, aim, call[a:b], put[a:b], gradient[:, a:b])
             aim *= 100.0
         if not done:
-            call[a:b] = math.nan
-            put[a:b] = math.nan
+            for j in range(a, b):
+                call[j], put[j] = math.nan, math.nan

@@ -29,8 +29,10 @@ CHECK_REACH = 12.0
 SLACK = 2e-6
 """Aim of the search: least g this much above zero, so that rounding does no harm."""
 STIFFNESS = 1e3
+MOST_STEPS = 100
 TIGHTENINGS = 8
 NEAR_LEAST = 0.02
+SIGMA_SHARES = (0.03, 0.1, 0.3, 1.0)
 
 
 @njit(cache=True, error_model="numpy")
@@ -121,7 +123,8 @@ def _penalised_g(k: float, x: Floats, floor: float, w_x: Floats, g_x: Floats) ->
     w = _smile(k, x, w_x)
     if w < floor:
         w = floor
-        w_x[:] = 0.0
+        for i in range(N):
+            w_x[i] = 0.0
     s, b, sigma = k - x[3], x[1], x[4]
     r2 = s * s + sigma * sigma
     r1 = math.sqrt(r2)
@@ -157,12 +160,13 @@ def _penalties(
     for j in range(grid.size):
         g = _penalised_g(grid[j], x, floor, w_x, slope)
         if g < margin:
-            slope *= root
+            for i in range(N):
+                slope[i] *= root
             cost += _accumulate(root * (g - margin), slope, normal, gradient)
     for side in (1.0, -1.0):
         steepness = x[1] * (1.0 + side * x[2])
         if steepness > LARGEST_SLOPE:
-            slope[:] = 0.0
+            slope[0], slope[3], slope[4] = 0.0, 0.0, 0.0
             slope[1], slope[2] = root * (1.0 + side * x[2]), root * side * x[1]
             cost += _accumulate(root * (steepness - LARGEST_SLOPE), slope, normal, gradient)
     bend = math.sqrt(max(1.0 - x[2] * x[2], 1e-12))
@@ -189,8 +193,10 @@ def _cost(
     gradient: Floats,
 ) -> float:
     """Return the sum of squares at `x`; fill the Gauss-Newton matrix and half the gradient."""
-    normal[:] = 0.0
-    gradient[:] = 0.0
+    for i in range(N):
+        gradient[i] = 0.0
+        for j in range(N):
+            normal[i, j] = 0.0
     slope, w_x = np.empty(N), np.empty(N)
     cost = 0.0
     for i in range(k.size):
@@ -240,12 +246,17 @@ def _trial(
     x: Floats, normal: Floats, gradient: Floats, damping: float, lower: Floats, upper: Floats, out: Floats
 ) -> float:
     """Fill `out` with the projected step's end; return the decrease that the linear model predicts."""
-    system, right, step = normal.copy(), gradient.copy(), np.zeros(N)
+    system, right, step = np.empty((N, N)), np.empty(N), np.zeros(N)
+    for i in range(N):
+        right[i] = gradient[i]
+        for j in range(N):
+            system[i, j] = normal[i, j]
     for i in range(N):
         held = (x[i] <= lower[i] and gradient[i] > 0.0) or (x[i] >= upper[i] and gradient[i] < 0.0)
         if held or normal[i, i] <= 0.0:
-            system[i, :] = 0.0
-            system[:, i] = 0.0
+            for j in range(N):
+                system[i, j] = 0.0
+                system[j, i] = 0.0
             system[i, i] = 1.0
             right[i] = 0.0
         else:
@@ -275,7 +286,6 @@ def _descend(
     margin: float,
     lower: Floats,
     upper: Floats,
-    most: int,
     counts: Floats,
 ) -> tuple[float, bool]:
     """Move `x` to a local minimum by Levenberg-Marquardt steps projected into the box."""
@@ -283,7 +293,7 @@ def _descend(
     new_normal, new_gradient = np.empty((N, N)), np.empty(N)
     cost = _cost(x, k, w, q, level, grid, penalty, margin, normal, gradient)
     damping, growth = 1e-3, 2.0
-    for _ in range(most):
+    for _ in range(MOST_STEPS):
         counts[0] += 1.0
         predicted = _trial(x, normal, gradient, damping, lower, upper, out)
         if predicted <= 1e-10 * cost + 1e-30 and damping < 1e8 and predicted > 0.0:
@@ -296,10 +306,11 @@ def _descend(
             gain = (cost - new) / predicted
             damping *= max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
             growth = 2.0
-            x[:] = out
             cost = new
-            normal[:] = new_normal
-            gradient[:] = new_gradient
+            for i in range(N):
+                x[i], gradient[i] = out[i], new_gradient[i]
+                for j in range(N):
+                    normal[i, j] = new_normal[i, j]
         else:
             damping *= growth
             growth *= 2.0
@@ -309,14 +320,13 @@ def _descend(
 
 
 @njit(cache=True, error_model="numpy")
-def _grid_around(x: Floats, half: int, reach: float) -> Floats:
-    """Return rising log-moneyness from far left to far right, dense around the vertex and around 0."""
-    grid = np.empty(4 * half + 2)
-    for j in range(-half, half + 1):
-        offset = x[4] * math.sinh(reach * j / half)
-        grid[2 * (j + half)] = x[3] + offset
-        grid[2 * (j + half) + 1] = offset
-    return np.sort(grid)
+def _fill_grid(x: Floats, grid: Floats) -> None:
+    """Fill log-moneyness from far left to far right, dense around the smile's vertex and around 0."""
+    half = (grid.size // 2 - 1) // 2
+    for j in range(2 * half + 1):
+        offset = x[4] * math.sinh(GRID_REACH * (j - half) / half)
+        grid[2 * j] = x[3] + offset
+        grid[2 * j + 1] = offset
 
 
 @njit(cache=True, error_model="numpy")
@@ -332,19 +342,24 @@ def _g(k: float, x: Floats) -> float:
 def least_g(x: Floats) -> float:
     """Return the least g over all strikes; -inf where variance is not positive or a wing is too steep.
 
-    The least value on a dense grid, and between the neighbours of each of its low points by golden section.
+    The least value on two dense grids, around the smile's vertex and around the money, and between the
+    neighbours of each of their low points by golden section.
     """
     least = x[0] + x[1] * x[4] * math.sqrt(max(1.0 - x[2] * x[2], 0.0))
     if least <= 0.0 or x[1] * (1.0 + abs(x[2])) > LARGEST_SLOPE:
         return -math.inf
-    grid = _grid_around(x, CHECK_HALF, CHECK_REACH)
-    values = np.empty(grid.size)
-    for j in range(grid.size):
-        values[j] = _g(grid[j], x)
-    least = values.min()
-    for j in range(1, grid.size - 1):
-        if values[j] <= min(values[j - 1], values[j + 1]) and values[j] < least + NEAR_LEAST:
-            least = min(least, _golden(grid[j - 1], grid[j + 1], x))
+    least = math.inf
+    for i in range(2):
+        centre = x[3] if i == 0 else 0.0
+        before, here = math.inf, math.inf
+        for j in range(-CHECK_HALF, CHECK_HALF + 1):
+            after = _g(centre + x[4] * math.sinh(CHECK_REACH * j / CHECK_HALF), x)
+            least = min(least, after)
+            if here <= before and here <= after and here < least + NEAR_LEAST:
+                low = centre + x[4] * math.sinh(CHECK_REACH * (j - 2) / CHECK_HALF)
+                high = centre + x[4] * math.sinh(CHECK_REACH * j / CHECK_HALF)
+                least = min(least, _golden(low, high, x))
+            before, here = here, after
     return float(least)
 
 
@@ -369,7 +384,8 @@ def _golden(low: float, high: float, x: Floats) -> float:
 @njit(cache=True, error_model="numpy")
 def _flatten(x: Floats, share: float, out: Floats) -> None:
     """Fill `out` with a smile whose b is smaller by `share`, at the same total variance at the money."""
-    out[:] = x
+    for i in range(N):
+        out[i] = x[i]
     out[1] = x[1] * (1.0 - share)
     out[0] = x[0] + (x[1] - out[1]) * (math.sqrt(x[3] * x[3] + x[4] * x[4]) - x[2] * x[3])
 
@@ -392,7 +408,8 @@ def _repair(x: Floats) -> None:
         else:
             low = middle
     _flatten(x, high, out)
-    x[:] = out
+    for i in range(N):
+        x[i] = out[i]
 
 
 @njit(cache=True, error_model="numpy")
@@ -405,38 +422,47 @@ def _constrain(
     method of multipliers for the one strike at which the condition binds). What is left, if anything, is
     repaired.
     """
-    converged, margin = True, 0.0
-    for stiffness in (1e-2 * STIFFNESS, STIFFNESS):
-        grid = _grid_around(x, GRID_HALF, GRID_REACH)
-        _, converged = _descend(x, k, w, q, level, grid, stiffness, margin, lower, upper, 60, counts)
-    for _ in range(TIGHTENINGS):
-        excess = least_g(x)
-        if 0.0 <= excess <= 3.0 * SLACK:
-            break
-        margin = max(margin + SLACK - max(excess, -0.05), 0.0)
-        grid = _grid_around(x, GRID_HALF, GRID_REACH)
-        _, converged = _descend(x, k, w, q, level, grid, STIFFNESS, margin, lower, upper, 60, counts)
+    converged, margin, stiffness = True, 0.0, 1e-2 * STIFFNESS
+    grid = np.empty(4 * GRID_HALF + 2)
+    for i in range(2 + TIGHTENINGS):
+        if i >= 2:
+            excess = least_g(x)
+            if 0.0 <= excess <= 3.0 * SLACK:
+                break
+            margin = max(margin + SLACK - max(excess, -0.05), 0.0)
+        _fill_grid(x, grid)
+        _, converged = _descend(x, k, w, q, level, grid, stiffness, margin, lower, upper, counts)
+        stiffness = STIFFNESS
     _repair(x)
     return bool(converged)
 
 
 @njit(cache=True, error_model="numpy")
-def _starts(k: Floats, w: Floats, q: Floats, span: float, best: Floats, second: Floats) -> None:
-    """Fill the two best starting points of a coarse grid over (m, sigma)."""
-    x, first_cost, second_cost = np.empty(N), math.inf, math.inf
-    low = k.min()
+def _starts(k: Floats, w: Floats, q: Floats, low: float, span: float, best: Floats) -> None:
+    """Fill the two best starting points, shape (2, 5), of a coarse grid over (m, sigma)."""
+    x = np.empty(N)
+    first, second = math.inf, math.inf
     for i in range(7):
-        m = low + span * (i - 0.5) / 5.0
-        for sigma in (0.03 * span, 0.1 * span, 0.3 * span, span):
-            cost = _project(k, w, q, m, sigma, x)
-            if cost < first_cost:
-                second_cost = first_cost
-                second[:] = best
-                first_cost = cost
-                best[:] = x
-            elif cost < second_cost:
-                second_cost = cost
-                second[:] = x
+        for j in range(4):
+            cost = _project(k, w, q, low + span * (i - 0.5) / 5.0, span * SIGMA_SHARES[j], x)
+            if cost < second:
+                second = cost
+                for p in range(N):
+                    best[1, p] = x[p]
+            if second < first:
+                first, second = second, first
+                for p in range(N):
+                    best[0, p], best[1, p] = best[1, p], best[0, p]
+
+
+@njit(cache=True, error_model="numpy")
+def _fill_box(low: float, high: float, largest: float, box: Floats) -> None:
+    span = high - low
+    box[0, 0], box[1, 0] = -10.0 * largest, largest
+    box[0, 1], box[1, 1] = 0.0, 1e4
+    box[0, 2], box[1, 2] = -1.0, 1.0
+    box[0, 3], box[1, 3] = low - 2.0 * span, high + 2.0 * span
+    box[0, 4], box[1, 4] = 1e-3 * span, 20.0 * span
 
 
 @njit(cache=True, error_model="numpy")
@@ -465,27 +491,20 @@ def fit(
     bool
         Whether the last descent converged.
     """
-    span = k.max() - k.min()
-    level = 0.0
+    low, high, largest, level = math.inf, -math.inf, -math.inf, 0.0
     for i in range(k.size):
+        low, high, largest = min(low, k[i]), max(high, k[i]), max(largest, w[i])
         level += q[i] * w[i]
-    lower, upper = box[0], box[1]
-    lower[0], lower[1], lower[2], lower[3], lower[4] = (
-        -10.0 * w.max(),
-        0.0,
-        -1.0,
-        k.min() - 2.0 * span,
-        1e-3 * span,
-    )
-    upper[0], upper[1], upper[2], upper[3], upper[4] = w.max(), 1e4, 1.0, k.max() + 2.0 * span, 20.0 * span
-    first, second, grid = np.empty(N), np.empty(N), np.empty(0)
-    _starts(k, w, q, span, first, second)
-    cost, converged = _descend(first, k, w, q, level, grid, 0.0, 0.0, lower, upper, 100, counts)
-    other, other_converged = _descend(second, k, w, q, level, grid, 0.0, 0.0, lower, upper, 100, counts)
-    x[:] = first
-    if other < cost:
-        x[:] = second
-        converged = other_converged
+    _fill_box(low, high, largest, box)
+    starts, none = np.zeros((2, N)), np.empty(0)
+    _starts(k, w, q, low, high - low, starts)
+    converged, least = False, math.inf
+    for i in range(2):
+        cost, done = _descend(starts[i], k, w, q, level, none, 0.0, 0.0, box[0], box[1], counts)
+        if cost < least:
+            least, converged = cost, done
+            for p in range(N):
+                x[p] = starts[i, p]
     if arbitrage_free and least_g(x) < 0.0:
-        converged = _constrain(x, k, w, q, level, lower, upper, counts)
+        converged = _constrain(x, k, w, q, level, box[0], box[1], counts)
     return bool(converged)
