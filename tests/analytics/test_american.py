@@ -16,7 +16,7 @@ from periscope_analytics.kernels.american_tree import price_many
 from .test_black import table
 
 UNCOMPILED = "NUMBA_DISABLE_JIT" in os.environ
-few = settings(max_examples=2 if UNCOMPILED else 50)
+few = settings(max_examples=2) if UNCOMPILED else settings()
 
 spots = st.floats(50.0, 200.0)
 strikes = st.floats(60.0, 160.0)
