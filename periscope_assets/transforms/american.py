@@ -20,8 +20,8 @@ from periscope_analytics.forward import weighted_median
 from periscope_analytics.implied_vol import ImpliedVol
 from periscope_assets.transforms.frames import Bools, Floats, numbers
 
-_NEAR_YEARS = 15.0 / 365.0
-_LEAST_STRIKES, _MOST_STRIKES = 4, 16
+NEAR_YEARS = 15.0 / 365.0
+"""Settlement within which a forward tells the spot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,11 @@ class Dividends:
 
     amounts: Floats
     times: Floats
+
+    @property
+    def are_known(self) -> bool:
+        """Whether there is a schedule; an empty one is taken as unknown."""
+        return len(self.amounts) > 0
 
     @property
     def pair(self) -> tuple[Floats, Floats]:
@@ -52,29 +57,19 @@ def read_dividends(settings: Mapping[str, object], as_of: datetime) -> Dividends
 
 
 def implied_spot(forwards: pd.DataFrame, dividends: Dividends) -> float:
-    """Return the spot that near forwards tell, the median of F D + PV(dividends).
+    """Return the spot that near forwards tell, the median of F D + PV(dividends); NaN without a forward.
 
-    Weights are one over the error squared. Expiries of at most 15 days take part, or the nearest one; the
-    recorded spot does not, it may be of another time. NaN where there is no forward.
+    Weights are one over the error squared. The recorded spot takes no part, it may be of another time.
     """
-    known = forwards[(forwards["status"] == "ok") & (forwards["tau_years"] > 0)].sort_values("tau_years")
+    known = forwards[(forwards["status"] == "ok") & (forwards["tau_years"] > 0)]
     if known.empty:
         return float("nan")
-    near = known[known["tau_years"] <= max(_NEAR_YEARS, known["tau_years"].iloc[0])]
+    rows = known[known["tau_years"] <= max(NEAR_YEARS, known["tau_years"].min())]
     forward, discount, tau, error = (
-        numbers(near, name) for name in ("forward", "discount", "tau_years", "forward_stderr")
+        numbers(rows, name) for name in ("forward", "discount", "tau_years", "forward_stderr")
     )
     paid = american.escrowed(tau, -np.log(discount) / tau, dividends.pair)
     return weighted_median(forward * discount + paid, np.maximum(error, 1e-9 * forward) ** -2.0)
-
-
-def implied_yield(
-    spot: float, forward: Floats, discount: Floats, tau: Floats, dividends: Dividends
-) -> Floats:
-    """Return the yield at which spot less dividends grows to the forward: q = r - ln(F / (S - PV)) / tau."""
-    rate = -np.log(discount) / tau
-    paid = american.escrowed(tau, rate, dividends.pair)
-    return np.asarray(rate - np.log(forward / (spot - paid)) / tau, dtype=np.float64)
 
 
 def american_vols(
@@ -89,6 +84,10 @@ def american_vols(
 ) -> ImpliedVol:
     """Return American implied vols whose European counterpart has the given forward and discount.
 
+    With a schedule of dividends each forward tells its own spot, F D + PV(dividends), and nothing else is
+    paid out. Without one all expiries share `spot`, and a continuous yield r - ln(F / S) / tau stands for
+    what is paid.
+
     Parameters
     ----------
     price, forward, strike, tau, discount : ndarray, shape (n,)
@@ -98,53 +97,8 @@ def american_vols(
     dividends : Dividends
     """
     rate = -np.log(discount) / tau
-    carried = implied_yield(spot, forward, discount, tau, dividends)
-    return american.implied_vol(price, spot, strike, tau, rate, carried, is_call, dividends.pair)
-
-
-def without_premium(
-    pairs: pd.DataFrame, forward: float, discount: float, tau: float, spot: float, dividends: Dividends
-) -> pd.DataFrame:
-    """Return two-sided strikes near the money with the early-exercise premium taken off each quote.
-
-    The premium of both legs of a strike is that at the American vol of its out-of-the-money side, for the
-    forward given. At most 16 strikes within one standard deviation take part, as the premium of others is
-    less sure than their parity.
-
-    Parameters
-    ----------
-    pairs : DataFrame
-        Columns strike, call_bid, call_ask, put_bid, put_ask.
-    forward, discount, tau, spot : float
-    dividends : Dividends
-    """
-    closest = np.argsort(np.abs(numbers(pairs, "strike") - forward), kind="stable")[: 2 * _MOST_STRIKES]
-    pairs = pairs.iloc[np.sort(closest)].reset_index(drop=True)
-    strike = numbers(pairs, "strike")
-    call, put = (
-        (numbers(pairs, f"{side}_bid") + numbers(pairs, f"{side}_ask")) / 2 for side in ("call", "put")
-    )
-    is_call = strike >= forward
-    f, d, t = (np.full(len(pairs), value) for value in (forward, discount, tau))
-    found = american_vols(np.where(is_call, call, put), f, strike, t, d, is_call, spot, dividends)
-    deviations = np.abs(np.log(strike / forward)) / (found.sigma * np.sqrt(tau))
-    nearest = np.argsort(np.where(np.isfinite(deviations), deviations, np.inf), kind="stable")[:_MOST_STRIKES]
-    within = np.arange(len(nearest)) < _LEAST_STRIKES
-    rows = np.sort(nearest[np.isfinite(deviations[nearest]) & (within | (deviations[nearest] <= 1.0))])
-    kept = pairs.iloc[rows].reset_index(drop=True)
-    carried = implied_yield(spot, f[:1], d[:1], t[:1], dividends)[0]
-    rate = -np.log(discount) / tau
-    for side, call_side in (("call", True), ("put", False)):
-        premium = american.early_exercise_premium(
-            spot,
-            strike[rows],
-            tau,
-            rate,
-            carried,
-            found.sigma[rows],
-            np.full(len(rows), call_side),
-            dividends.pair,
-        )
-        for quote in ("bid", "ask"):
-            kept[f"{side}_{quote}"] = numbers(kept, f"{side}_{quote}") - premium
-    return kept
+    if dividends.are_known:
+        own = forward * discount + american.escrowed(tau, rate, dividends.pair)
+        return american.implied_vol(price, own, strike, tau, rate, 0.0, is_call, dividends.pair)
+    carried = rate - np.log(forward / spot) / tau
+    return american.implied_vol(price, spot, strike, tau, rate, carried, is_call)

@@ -34,16 +34,16 @@ FITTED = ("ok", "at_bound")
 MIN_TAU = 7.0 / 365.0
 """Least time to settlement that the model is fitted to and compared with: a diffusion has no jumps."""
 
-_MAX_DEVIATIONS = 2.5
-_ERROR_FLOOR = 5e-4
+_MAX_DEVIATIONS = 3.0
+_ERROR_FLOOR = 2e-3
 
 
 def compute(snapshot: Snapshot) -> StageResult:
     """Fit Heston to the mid vols of a surface, one calibration for all expiries.
 
-    Quotes are out of the money, within 2.5 standard deviations of the forward, at least two days from
+    Quotes are out of the money, within three standard deviations of the forward, at least a week from
     settlement and thinned to about 400, evenly by expiry and strike; each weighs by its own error with a
-    floor of 5 vol bps.
+    floor of 20 vol bps.
     """
     fitted = usable(snapshot.inputs["vol_surface"]["svi_slices"])["expiry_at"]
     vols = snapshot.inputs["implied_vols"]["implied_vols"]

@@ -23,7 +23,8 @@ AS_OF = datetime(2023, 9, 14, 20, 31, tzinfo=UTC)
 def row(
     strike=4500.0, is_call=True, bid=10.0, ask=11.0, expiry=date(2023, 10, 20), root="SPX", line=1, **other
 ):
-    name = f"{root}{expiry:%y%m%d}{'C' if is_call else 'P'}{int((strike if math.isfinite(strike) else 0) * 1000):08d}"
+    digits = int((strike if math.isfinite(strike) else 0) * 1000)
+    name = f"{root}{expiry:%y%m%d}{'C' if is_call else 'P'}{digits:08d}"
     given = {
         "contract": name, "root": root, "expiry": expiry, "settlement": "am", "is_call": is_call,
         "strike": strike, "bid": bid, "ask": ask, "raw_line": line,

@@ -81,9 +81,10 @@ def _rows(tenors: Iterable[_Tenor]) -> Iterator[dict[str, object]]:
     before_tau = before_w = 0.0
     for tenor in tenors:
         tau, w = tenor.smile.tau, float(tenor.smile.total_variance(0.0))
+        atm = float(iv(tenor.smile, 0.0))
         metrics = {
-            "atm_iv": float(iv(tenor.smile, 0.0)),
-            **_wings(tenor),
+            "atm_iv": atm,
+            **_wings(tenor, atm),
             "slope": float(skew.slope(tenor.smile)),
             "curvature": float(skew.curvature(tenor.smile)),
             "forward_iv": _root((w - before_w) / (tau - before_tau)),
@@ -100,13 +101,14 @@ def _rows(tenors: Iterable[_Tenor]) -> Iterator[dict[str, object]]:
         before_tau, before_w = tau, w
 
 
-def _wings(tenor: _Tenor) -> dict[str, float]:
-    found = {}
-    for name, delta in DELTAS.items():
-        ends = np.array([float(skew.strike_for_delta(tenor.smile, delta, side)) for side in (False, True)])
-        inside = tenor.quoted[0] <= ends[0] and ends[1] <= tenor.quoted[1]
-        found[f"rr_{name}"] = float(skew.risk_reversal(tenor.smile, delta)) if inside else np.nan
-        found[f"bf_{name}"] = float(skew.butterfly(tenor.smile, delta)) if inside else np.nan
+def _wings(tenor: _Tenor, atm: float) -> dict[str, float]:
+    deltas = np.repeat(list(DELTAS.values()), 2)
+    k = skew.strike_for_delta(tenor.smile, deltas, np.tile([False, True], len(DELTAS)))
+    inside = (tenor.quoted[0] <= k) & (k <= tenor.quoted[1])
+    vols = np.where(inside, iv(tenor.smile, k), np.nan).reshape(-1, 2)
+    found: dict[str, float] = {}
+    for name, (put, call) in zip(DELTAS, vols.tolist(), strict=True):
+        found |= {f"rr_{name}": call - put, f"bf_{name}": (call + put) / 2 - atm}
     return found
 
 
