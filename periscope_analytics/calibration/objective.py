@@ -150,7 +150,7 @@ def standard_errors(jacobian: Floats, cost: float) -> tuple[Floats, bool]:
         return np.full(n_params, np.nan), False
     size = np.linalg.norm(jacobian, axis=0)
     scaled = jacobian / np.where(size > 0.0, size, 1.0)
-    _, singular, directions = np.linalg.svd(scaled, full_matrices=True)
+    _, singular, directions = np.linalg.svd(np.linalg.qr(scaled, mode="r"), full_matrices=True)
     singular = np.concatenate([singular, np.zeros(n_params - singular.size)])
     flat = singular <= SMALLEST_SINGULAR_VALUE * max(singular[0], 1e-300)
     inverse = np.where(flat, 0.0, 1.0 / np.where(flat, 1.0, singular))

@@ -28,11 +28,13 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Complexes = NDArray[np.complex128]
 Integers = NDArray[np.int64]
-Contour = tuple[float, float, float, float]
-"""Side (+1 bends up, -1 down), centre, room beyond it, and the angle of the cone that the contour halves."""
+Contour = tuple[float, float, float, float, float]
+"""Side (+1 bends up, -1 down), centre, room beyond it, angle of the cone that the contour halves, and the
+log-moneyness at which its nodes weigh most."""
 
 MAX_REACH = 90.0
 FIRST_STEP = 0.36
+QUIET_NODES = 2
 MAX_HALVINGS = 6
 CONE = 0.25 * math.pi
 ROUNDING = 2e-16
@@ -164,7 +166,7 @@ def _strip(side: float, tau: float, p: Floats, deviation: float) -> float:
 def _split(tau: float, p: Floats, deviation: float, tolerance: float) -> float:
     """Return the log-moneyness at which the fading integrand neither gains nor loses by bending."""
     none = np.empty(0, dtype=np.complex128)
-    floor = math.log(tolerance)
+    floor = math.log(1e-5 * tolerance)
     u = 1.0 / deviation
     while u < 1e20:
         value = _log_cf(complex(u, -0.5), tau, p, none)
@@ -179,14 +181,14 @@ def _split(tau: float, p: Floats, deviation: float, tolerance: float) -> float:
 
 @njit(cache=True, error_model="numpy")
 def _node(y: float, contour: Contour, tau: float, p: Floats, weight: Complexes) -> complex:
-    """Return the contour's point at `y`; fill `weight` with the integrand at k = 0 and its gradient."""
-    side, centre, width, cone = contour
+    """Return the contour's point at `y`; fill `weight` with the integrand there and its gradient."""
+    side, centre, width, cone, worst = contour
     b = width / math.sin(cone)
     sinh, cosh = math.sinh(y), math.cosh(y)
     sin, cos = side * math.sin(0.5 * cone), math.cos(0.5 * cone)
     xi = complex(b * sinh * cos, centre + b * cosh * sin)
     slope = complex(b * cosh * cos, b * sinh * sin)
-    value = cmath.exp(_log_cf(xi, tau, p, weight[1:])) * slope / (xi * (xi + 1j))
+    value = cmath.exp(_log_cf(xi, tau, p, weight[1:]) - 1j * xi * worst) * slope / (xi * (xi + 1j))
     weight[0] = value
     for i in range(1, weight.size):
         weight[i] *= value
@@ -194,11 +196,11 @@ def _node(y: float, contour: Contour, tau: float, p: Floats, weight: Complexes) 
 
 
 @njit(cache=True, error_model="numpy")
-def _add(xi: complex, weight: Complexes, scale: float, k: Floats, total: Floats) -> None:
+def _add(xi: complex, weight: Complexes, scale: float, k: Floats, worst: float, total: Floats) -> None:
     """Add one node's contribution to the sums of all strikes, `total` of shape (n_outputs, n_strikes)."""
     for j in range(k.size):
-        size = scale * math.exp(xi.imag * k[j])
-        phase = xi.real * k[j]
+        size = scale * math.exp(xi.imag * (k[j] - worst))
+        phase = xi.real * (k[j] - worst)
         cos, sin = size * math.cos(phase), size * math.sin(phase)
         for i in range(weight.size):
             total[i, j] += weight[i].real * cos + weight[i].imag * sin
@@ -216,20 +218,18 @@ def _first_pass(
     k: Floats, contour: Contour, tau: float, p: Floats, tolerance: float, weight: Complexes, total: Floats
 ) -> int:
     """Add nodes at the first step until they fade out; return how many, 0 if they do not or are too large."""
-    worst = k[0]
-    for j in range(1, k.size):
-        worst = max(worst, k[j]) if contour[0] > 0.0 else min(worst, k[j])
-    floor = 0.01 * tolerance * math.exp(-worst)
+    worst = contour[4]
+    floor = 0.001 * tolerance * math.exp(-worst)
     last, quiet, size_of_all = 0, 0, 0.0
-    while quiet < 2:
+    while quiet < QUIET_NODES:
         y = FIRST_STEP * last
         if y > MAX_REACH:
             return 0
         xi = _node(y, contour, tau, p, weight)
-        size = abs(weight[0]) * math.exp(xi.imag * worst)
+        size = abs(weight[0])
         size_of_all += size
         quiet = quiet + 1 if size < floor else 0
-        _add(xi, weight, 0.5 if last == 0 else 1.0, k, total)
+        _add(xi, weight, 0.5 if last == 0 else 1.0, k, worst, total)
         last += 1
     rounding = size_of_all * FIRST_STEP * math.exp(worst) * ROUNDING
     return 0 if rounding > max(0.1 * tolerance, SMALLEST_TOLERANCE) else last
@@ -258,7 +258,7 @@ def _integrate(k: Floats, contour: Contour, tau: float, p: Floats, tolerance: fl
         _scale(total, 1.0 / step)
         for j in range(int(end / step + 0.5)):
             xi = _node(step * (j + 0.5), contour, tau, p, weight)
-            _add(xi, weight, 1.0, k, total)
+            _add(xi, weight, 1.0, k, contour[4], total)
         step *= 0.5
         _scale(total, step)
         change, value = 0.0, 0.0
@@ -266,7 +266,7 @@ def _integrate(k: Floats, contour: Contour, tau: float, p: Floats, tolerance: fl
             ratio = math.exp(k[j])
             change = max(change, abs(total[0, j] - previous[j]) * ratio)
             value = max(value, abs(total[0, j]) * ratio)
-        if change * change < 0.01 * tolerance * max(value, change):
+        if change < SMALLEST_TOLERANCE or change * change < 0.01 * tolerance * max(value, tolerance):
             return True
     return False
 
@@ -280,7 +280,7 @@ def _alone(
     while cone > SMALLEST_CONE:
         for sign in (bend, -bend):
             centre = low if sign > 0.0 else low + width
-            if _integrate(k, (sign, centre, width, cone), tau, p, tolerance, total):
+            if _integrate(k, (sign, centre, width, cone, k[0]), tau, p, tolerance, total):
                 return True
         cone *= 0.25
     return False
@@ -304,7 +304,10 @@ def _group(
     if covered:
         low, width = -1.0, 1.0
     centre = low if bend > 0.0 else low + width
-    done = _integrate(k, (bend, centre, width, CONE), tau, p, tolerance, total)
+    worst = k[0]
+    for j in range(1, k.size):
+        worst = max(worst, k[j]) if bend > 0.0 else min(worst, k[j])
+    done = _integrate(k, (bend, centre, width, CONE, worst), tau, p, tolerance, total)
     if not done:
         done = True
         one = np.empty((total.shape[0], 1))
