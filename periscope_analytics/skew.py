@@ -103,13 +103,13 @@ def strike_for_delta(smile: Slice, delta: ArrayLike, is_call: ArrayLike) -> Floa
 
 def risk_reversal(smile: Slice, delta: ArrayLike) -> Floats:
     """Return the vol of the call minus that of the put at a delta's magnitude, decimal."""
-    call, put = _wings(smile, delta)
+    call, put = _pair(smile, delta)
     return call - put
 
 
 def butterfly(smile: Slice, delta: ArrayLike) -> Floats:
     """Return the mean of the vols of call and put at a delta's magnitude, minus the vol at k = 0, decimal."""
-    call, put = _wings(smile, delta)
+    call, put = _pair(smile, delta)
     return 0.5 * (call + put) - iv(smile, 0.0)
 
 
@@ -139,12 +139,14 @@ def term_structure(surface: Surface, delta: float = 0.25) -> TermStructure:
     slices = tuple(surface.slices)
     tau = np.array([each.tau for each in slices])
     variance = np.array([float(each.total_variance(0.0)) for each in slices])
+    call, put = np.array([_pair(each, delta) for each in slices]).reshape(-1, 2).T
+    atm_iv = np.sqrt(np.where(variance >= 0.0, variance, np.nan) / tau)
     rise = np.diff(variance, prepend=0.0) / np.diff(tau, prepend=0.0)
     return TermStructure(
         tau=tau,
-        atm_iv=_column(float(iv(each, 0.0)) for each in slices),
-        risk_reversal=_column(float(risk_reversal(each, delta)) for each in slices),
-        butterfly=_column(float(butterfly(each, delta)) for each in slices),
+        atm_iv=atm_iv,
+        risk_reversal=call - put,
+        butterfly=0.5 * (call + put) - atm_iv,
         slope=_column(float(slope(each)) for each in slices),
         curvature=_column(float(curvature(each)) for each in slices),
         forward_iv=np.sqrt(np.where(rise >= 0.0, rise, np.nan)),
@@ -155,8 +157,11 @@ def _column(values: Iterable[float]) -> Floats:
     return np.fromiter(values, dtype=np.float64)
 
 
-def _wings(smile: Slice, delta: ArrayLike) -> tuple[Floats, Floats]:
-    return iv(smile, strike_for_delta(smile, delta, True)), iv(smile, strike_for_delta(smile, delta, False))
+def _pair(smile: Slice, delta: ArrayLike) -> tuple[Floats, Floats]:
+    """Return the vols of the call and of the put of a delta."""
+    is_call = np.array([True, False]).reshape(2, *(1,) * np.ndim(delta))
+    call, put = iv(smile, strike_for_delta(smile, delta, is_call))
+    return call, put
 
 
 def _d1(smile: Slice, k: Floats) -> Floats:

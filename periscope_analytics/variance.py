@@ -12,6 +12,7 @@ white paper.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -127,7 +128,7 @@ def from_slice(smile: Slice) -> ModelFree:
     scale = float(np.sqrt(np.maximum(smile.total_variance(0.0), 0.0)))
     if not (np.isfinite(scale) and scale > 0.0):
         return _absent(Status.DEGENERATE)
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    nodes, weights = _rule()
     most = float(np.arcsinh(FURTHEST / scale))
     u, du = 0.5 * most * (nodes + 1.0), 0.5 * most * weights
     total = 0.0
@@ -139,6 +140,12 @@ def from_slice(smile: Slice) -> ModelFree:
         price = black.price(1.0, np.exp(k), 1.0, np.sqrt(w), side > 0.0)
         total += float(np.sum(du * scale * np.cosh(u) * price * np.exp(-k)))
     return ModelFree(2.0 * total / smile.tau, 0, -FURTHEST, FURTHEST, Status.OK)
+
+
+@cache
+def _rule() -> tuple[Floats, Floats]:
+    nodes, weights = np.polynomial.legendre.leggauss(NODES)
+    return nodes, weights
 
 
 def _absent(status: Status) -> ModelFree:

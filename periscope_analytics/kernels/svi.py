@@ -30,6 +30,7 @@ SLACK = 2e-6
 """Aim of the search: least g this much above zero, so that rounding does no harm."""
 STIFFNESS = 1e3
 MOST_STEPS = 100
+FINE, ROUGH = 1e-10, 1e-6
 TIGHTENINGS = 8
 NEAR_LEAST = 0.02
 SIGMA_SHARES = (0.03, 0.1, 0.3, 1.0)
@@ -286,6 +287,7 @@ def _descend(
     margin: float,
     lower: Floats,
     upper: Floats,
+    tolerance: float,
     counts: Floats,
 ) -> tuple[float, bool]:
     """Move `x` to a local minimum by Levenberg-Marquardt steps projected into the box."""
@@ -296,7 +298,7 @@ def _descend(
     for _ in range(MOST_STEPS):
         counts[0] += 1.0
         predicted = _trial(x, normal, gradient, damping, lower, upper, out)
-        if predicted <= 1e-10 * cost + 1e-30 and damping < 1e8 and predicted > 0.0:
+        if predicted <= tolerance * cost + 1e-30 and damping < 1e8 and predicted > 0.0:
             return cost, True
         new = cost
         if predicted > 0.0:
@@ -431,7 +433,7 @@ def _constrain(
                 break
             margin = max(margin + SLACK - max(excess, -0.05), 0.0)
         _fill_grid(x, grid)
-        _, converged = _descend(x, k, w, q, level, grid, stiffness, margin, lower, upper, counts)
+        _, converged = _descend(x, k, w, q, level, grid, stiffness, margin, lower, upper, ROUGH, counts)
         stiffness = STIFFNESS
     _repair(x)
     return bool(converged)
@@ -500,7 +502,7 @@ def fit(
     _starts(k, w, q, low, high - low, starts)
     converged, least = False, math.inf
     for i in range(2):
-        cost, done = _descend(starts[i], k, w, q, level, none, 0.0, 0.0, box[0], box[1], counts)
+        cost, done = _descend(starts[i], k, w, q, level, none, 0.0, 0.0, box[0], box[1], FINE, counts)
         if cost < least:
             least, converged = cost, done
             for p in range(N):
