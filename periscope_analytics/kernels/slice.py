@@ -34,7 +34,7 @@ Work = tuple[Floats, Floats, Floats, Floats, Floats, Floats]
 
 LANES = 8
 _SMALL, _EDGE, _KNEE = 0.05, 0.6, 5.0
-_MAX_STEPS, _MAX_TRIES, _TOLERANCE = 40, 10, 1e-5
+_MAX_STEPS, _MAX_TRIES, _TOLERANCE = 40, 10, 1e-4
 _LONGEST, _BOUND, _RUNGS = 2.0, 60.0, 3
 _SQRT_2PI = math.sqrt(2.0 * math.pi)
 
@@ -288,9 +288,13 @@ def trial(step: Step, quotes: Quotes, work: Work, values: Floats) -> float:
 
 @njit(cache=True, error_model="numpy")
 def add_quotes(
-    quotes: Quotes, work: Work, tangent: Floats, jacobian: Floats, hessian: Floats, gradient: Floats
-) -> None:
-    """Add the quotes' part of Gauss-Newton matrix and gradient; fills `jacobian`, padded to LANES."""
+    quotes: Quotes, work: Work, tangent: Floats, jacobian: Floats, hessian: Floats,
+    gradient: Floats, precision: float,
+) -> None:  # fmt: skip
+    """Add the quotes' part of Gauss-Newton matrix and gradient; fills `jacobian`, padded to LANES.
+
+    With a positive `precision` the matrix is J'J times that, without the loss's curvature.
+    """
     first, weight, _, _, half = quotes
     _, _, _, _, model, residual = work
     weighted = np.empty(jacobian.shape)
@@ -305,7 +309,7 @@ def add_quotes(
         for a in range(gradient.size):
             gradient[a] += slope * jacobian[i, a]
         for a in range(jacobian.shape[1]):
-            weighted[i, a] = curvature * jacobian[i, a]
+            weighted[i, a] = (precision if precision > 0.0 else curvature) * jacobian[i, a]
     square = np.dot(weighted.T, jacobian)
     for a in range(gradient.size):
         for c in range(gradient.size):
@@ -331,19 +335,13 @@ def prior(
 
 @njit(cache=True, error_model="numpy")
 def fit(
-    step: Step,
-    quotes: Quotes,
-    stiff: Floats,
-    ridge: float,
-    start: Floats,
-    values: Floats,
-    residual: Floats,
-    mass: Floats,
-) -> tuple[Floats, float, int, int]:
+    step: Step, quotes: Quotes, stiff: Floats, ridge: float, start: Floats, values: Floats,
+    residual: Floats, mass: Floats, precision: float,
+) -> tuple[Floats, float, int, int]:  # fmt: skip
     """Minimise band loss + penalty + ridge over the spline's values by damped Gauss-Newton, from `values`.
 
-    Fills values, residuals and the law after the step; returns the Gauss-Newton matrix there, the last
-    relative fall of the cost, iterations and evaluations.
+    Fills values, residuals and the law after the step; returns precision J'J + penalty + ridge there,
+    J of the residuals, the last relative fall of the cost, iterations and evaluations.
     """
     (_, link, _, _), before, rows, _ = step
     n, m = before.size, values.size
@@ -358,9 +356,11 @@ def fit(
     while True:
         solve_rows(link, pivot, bend * gain, rows, tangent)
         prior(stiff, ridge, values - start, values, hessian, gradient)
-        add_quotes(quotes, work, tangent, jacobian, hessian, gradient)
+        add_quotes(quotes, work, tangent, jacobian, hessian, gradient, 0.0)
         if fell <= _TOLERANCE * (1.0 + cost) or steps == _MAX_STEPS:
             settle(link, work[0], gain, before, mass)
+            prior(stiff, ridge, values - start, values, hessian, gradient)
+            add_quotes(quotes, work, tangent, jacobian, hessian, gradient, precision)
             return hessian, fell / (1.0 + cost), steps, evaluations
         steps += 1
         fell = 0.0
@@ -418,24 +418,15 @@ def second_mode(z: Floats, mass: Floats) -> float:
 
 @njit(cache=True, error_model="numpy")
 def fit_ladder(
-    grid: Grid,
-    before: Floats,
-    z: Floats,
-    factor: float,
-    quotes: Quotes,
-    vega: Floats,
-    knots: Floats,
-    start: Floats,
-    stiffness: float,
-    ridge: float,
-    target: float,
-    bump: float,
-) -> tuple[Floats, Floats, Floats, float, float, float, int, int]:
+    grid: Grid, before: Floats, z: Floats, factor: float, quotes: Quotes, vega: Floats,
+    knots: Floats, start: Floats, stiffness: float, ridge: float, target: float, bump: float,
+    precision: float,
+) -> tuple[Floats, Floats, Floats, float, float, float, int, int]:  # fmt: skip
     """Fit with falling stiffness until enough of the quotes are inside their band, and keep the best.
 
     A law whose second mode is above `bump` is worse than any other. Returns the spline's values, the
-    residuals, the inverse of the Gauss-Newton matrix, the vega-weighted share inside, the second mode, the
-    last relative fall of the cost, iterations and evaluations.
+    residuals, the inverse of precision J'J + penalty + ridge, the vega-weighted share inside, the second
+    mode, the last relative fall of the cost, iterations and evaluations.
     """
     second = curvatures(knots)
     rows = np.empty(((knots.size + LANES - 1) // LANES, z.size, LANES))
@@ -446,7 +437,7 @@ def fit_ladder(
     mass, best, least, fell, steps, evaluations = np.empty(z.size), -1.0, np.inf, np.inf, 0, 0
     for _ in range(_RUNGS):
         matrix, last, n_steps, n_evaluations = fit(
-            step, quotes, stiffness * bending, ridge, start, values, residual, mass
+            step, quotes, stiffness * bending, ridge, start, values, residual, mass, precision
         )
         steps += n_steps
         evaluations += n_evaluations
@@ -466,17 +457,9 @@ def fit_ladder(
 
 @njit(cache=True, error_model="numpy")
 def take_step(
-    grid: Grid,
-    knots: Floats,
-    values: Floats,
-    z: Floats,
-    scale2: float,
-    fraction: float,
-    before: Floats,
-    inverse: Floats,
-    gain: Floats,
-    after: Floats,
-) -> None:
+    grid: Grid, knots: Floats, values: Floats, z: Floats, scale2: float, fraction: float,
+    before: Floats, inverse: Floats, gain: Floats, after: Floats,
+) -> None:  # fmt: skip
     """Fill 1/b, gain and law of a share of the step of local variance scale2 * exp(spline at z)."""
     _, link, cell, ceiling = grid
     pivot = np.empty(z.size)
