@@ -17,6 +17,7 @@ from periscope_analytics.svi import SVIParams
 COORDINATES = ("log_moneyness", "strike", "delta")
 MOST_POINTS = 401
 _FINE = 401
+_EXPIRY = ["expiry_at", "expiry", "root", "tau_years"]
 
 Floats = NDArray[np.float64]
 
@@ -55,8 +56,20 @@ def surface_grid_points(
     if not 2 <= points <= MOST_POINTS:
         raise InvalidParameterError("points", f"expected 2 to {MOST_POINTS}, got {points}")
     fitted = slices[slices["status"] == "ok"].sort_values("tau_years")
-    parts = [_slice_points(row, coordinate, points, wing_delta) for _, row in fitted.iterrows()]
-    return pd.concat(parts, ignore_index=True) if parts else _no_points()
+    frame = fitted[[*_EXPIRY, "forward"]].loc[fitted.index.repeat(points)].reset_index(drop=True)
+    tau = frame["tau_years"].to_numpy(dtype=np.float64)
+    rows = [(slice_params(row), float(row["tau_years"]), row) for _, row in fitted.iterrows()]
+    nodes = [_nodes(params, tau_, row, coordinate, points, wing_delta) for params, tau_, row in rows]
+    k = np.concatenate([*nodes, np.empty(0)])
+    w = np.concatenate([*(rows[i][0].total_variance(node) for i, node in enumerate(nodes)), np.empty(0)])
+    iv = np.sqrt(w / tau)
+    return frame[_EXPIRY].assign(
+        log_moneyness=k,
+        strike=frame["forward"].to_numpy(dtype=np.float64) * np.exp(k),
+        delta=_call_delta(iv, k, tau),
+        iv=iv,
+        total_variance=w,
+    )
 
 
 def slice_params(row: pd.Series) -> SVIParams:
@@ -64,27 +77,17 @@ def slice_params(row: pd.Series) -> SVIParams:
     return SVIParams(*(float(row[name]) for name in ("a", "b", "rho", "m", "sigma")))
 
 
-def _slice_points(row: pd.Series, coordinate: str, points: int, wing_delta: float) -> pd.DataFrame:
-    params, forward, tau = slice_params(row), float(row["forward"]), float(row["tau_years"])
+def _nodes(
+    params: SVIParams, tau: float, row: pd.Series, coordinate: str, points: int, wing_delta: float
+) -> Floats:
+    """Return the log-moneynesses of one expiry."""
     k = np.linspace(float(row["k_min"]), float(row["k_max"]), _FINE)
-    delta = _call_delta(params, k, tau)
+    delta = _call_delta(params.iv(k, tau), k, tau)
     inside = k[(delta >= wing_delta) & (delta <= 1.0 - wing_delta)]
     if len(inside) > 1:
         k = np.linspace(inside[0], inside[-1], _FINE)
-    nodes = _spread(k, _call_delta(params, k, tau), coordinate, points)
-    return pd.DataFrame(
-        {
-            "expiry_at": row["expiry_at"],
-            "expiry": row["expiry"],
-            "root": row["root"],
-            "tau_years": tau,
-            "log_moneyness": nodes,
-            "strike": forward * np.exp(nodes),
-            "delta": _call_delta(params, nodes, tau),
-            "iv": params.iv(nodes, tau),
-            "total_variance": params.total_variance(nodes),
-        }
-    )
+        delta = _call_delta(params.iv(k, tau), k, tau)
+    return _spread(k, delta, coordinate, points)
 
 
 def _spread(k: Floats, delta: Floats, coordinate: str, points: int) -> Floats:
@@ -98,20 +101,5 @@ def _spread(k: Floats, delta: Floats, coordinate: str, points: int) -> Floats:
     return np.asarray(np.interp(-targets, -delta[falling], k[falling]), dtype=np.float64)
 
 
-def _call_delta(params: SVIParams, k: Floats, tau: float) -> Floats:
-    return np.asarray(greeks(1.0, np.exp(k), tau, params.iv(k, tau), True).delta, dtype=np.float64)
-
-
-def _no_points() -> pd.DataFrame:
-    columns = [
-        "expiry_at",
-        "expiry",
-        "root",
-        "tau_years",
-        "log_moneyness",
-        "strike",
-        "delta",
-        "iv",
-        "total_variance",
-    ]
-    return pd.DataFrame({name: [] for name in columns})
+def _call_delta(iv: Floats, k: Floats, tau: float | Floats) -> Floats:
+    return np.asarray(greeks(1.0, np.exp(k), tau, iv, True).delta, dtype=np.float64)

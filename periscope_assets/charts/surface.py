@@ -14,6 +14,7 @@ from periscope_assets.charts.axes import Coordinate, coordinate, tenor_ticks
 from periscope_assets.charts.theme import SURFACE_SCALE, Theme, template, theme
 
 DAYS_PER_YEAR = 365.0
+FEW = 15
 HOVER = (
     "<b>%{customdata[0]}</b><br>K %{customdata[1]:,.6~r} · k %{customdata[2]:+.3f}<br>"
     "IV <b>%{z:.2f} %</b><extra></extra>"
@@ -102,8 +103,8 @@ def _ribs(x: Floats, days: Floats, vols: Floats, notes: NDArray[np.object_], col
         customdata=notes,
         hovertemplate=HOVER,
         mode="lines",
-        line={"color": colours.line, "width": 2},
-        opacity=0.55,
+        line={"color": colours.line, "width": 2 if len(x) <= FEW else 1},
+        opacity=0.55 if len(x) <= FEW else 0.22,
         showlegend=False,
     )
 
@@ -120,5 +121,5 @@ def _scene(axis: Coordinate, days: Floats) -> dict[str, object]:
         "zaxis": {"title": {"text": "implied vol (%)"}, "tickformat": ",.4~r"},
         "aspectmode": "manual",
         "aspectratio": {"x": 1.3, "y": 1.3, "z": 0.75},
-        "camera": {"eye": {"x": -1.1, "y": -2.15, "z": 0.95}, "center": {"x": 0.05, "y": 0.0, "z": -0.2}},
+        "camera": {"eye": {"x": 1.15, "y": -2.15, "z": 0.9}, "center": {"x": -0.06, "y": 0.0, "z": -0.25}},
     }

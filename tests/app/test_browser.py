@@ -35,6 +35,7 @@ FLAGS = [
 DRAWN = "document.querySelectorAll('.js-plotly-plot .main-svg').length >= 2"
 SURFACE = "document.querySelectorAll('.js-plotly-plot')[0]"
 CAMERA = f"JSON.stringify({SURFACE}._fullLayout.scene._scene.getCamera().eye)"
+WIDTH = "document.documentElement.scrollWidth"
 PROBES = "/_stcore/"
 
 
@@ -103,8 +104,8 @@ def visit(browser, app_url):
     """Open a page of the app; failures of the page itself are collected in `errors`."""
     contexts = []
 
-    def open_page(path: str, scheme: str = "light", width: int = 1280):
-        context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 1350})
+    def open_page(path: str, scheme: str = "light"):
+        context = browser.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 1350})
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(60_000)
@@ -126,33 +127,39 @@ def _note(errors: list[str], reply) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_both_pages_are_drawn(visit, scheme):
-    pictures = PROJECT / "artifacts" / "screenshots"
-    pictures.mkdir(parents=True, exist_ok=True)
-    for name, path, ready in (
-        ("overview", "/", "document.querySelector('[data-testid=stDataFrame] canvas') !== null"),
-        ("surface", "/surface?symbol=SPX", DRAWN),
-    ):
-        page = visit(path, scheme)
-        page.wait_for_function(ready)
-        page.wait_for_load_state("networkidle")
-        page.screenshot(path=str(pictures / f"{name}-{scheme}.png"), full_page=True)
-        assert page.errors == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+def test_overview_is_drawn(visit, scheme):
+    page = visit("/", scheme)
+    page.wait_for_function("document.querySelector('[data-testid=stDataFrame] canvas') !== null")
+    _keep_picture(page, f"overview-{scheme}")
+    assert page.errors == []
+    assert page.evaluate(WIDTH) <= 1280
 
 
-def test_the_drawn_numbers_are_the_published_ones(visit, store):
-    page = visit("/surface?symbol=SPX")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_surface_is_drawn_from_the_published_numbers(visit, store, scheme):
+    page = visit("/surface?symbol=SPX", scheme)
     page.wait_for_function(DRAWN)
     drawn = page.evaluate(f"Array.from({SURFACE}._fullData[0].z, row => Array.from(row)).flat()")
-    grid = Queries(store).surface("SPX", points=41).frames["surface_grid"]
+    grid = Queries(store).surface("SPX", coordinate="delta", points=41).frames["surface_grid"]
     assert drawn == pytest.approx((100 * grid["iv"]).tolist(), rel=1e-12)
+    _keep_picture(page, f"surface-{scheme}")
+    assert page.errors == []
+    assert page.evaluate(WIDTH) <= 1280
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function(f"{WIDTH} <= 390")
+
+
+def _keep_picture(page, name: str) -> None:
+    folder = PROJECT / "artifacts" / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    page.wait_for_load_state("networkidle")
+    page.screenshot(path=str(folder / f"{name}.png"))
 
 
 def test_the_url_is_the_state_and_the_camera_stays(visit):
-    page = visit("/surface?symbol=SPX&axis=delta")
+    page = visit("/surface?symbol=SPX&axis=strike")
     page.wait_for_function(DRAWN)
-    page.wait_for_url("**axis=delta&expiry=*")
+    page.wait_for_url("**axis=strike&expiry=*")
     before = page.evaluate(CAMERA)
     box = page.locator(".js-plotly-plot").first.bounding_box()
     page.mouse.move(box["x"] + 250, box["y"] + 280)
@@ -171,9 +178,3 @@ def test_the_url_is_the_state_and_the_camera_stays(visit):
 def test_an_unpublished_surface_names_the_command(visit):
     page = visit("/surface?symbol=NDX")
     page.get_by_text("periscope materialize").wait_for()
-
-
-def test_it_is_readable_on_a_phone(visit):
-    page = visit("/surface?symbol=SPX", width=390)
-    page.wait_for_function(DRAWN)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -222,6 +222,6 @@ def test_the_app_refuses_to_serve_other_machines(opened):
 def test_the_pages_numbers_are_the_apis(opened):
     market.publish(opened)
     page = surface_page(symbol="SPX")
-    body = to_jsonable(Queries(opened).surface("SPX", points=41))
+    body = to_jsonable(Queries(opened).surface("SPX", coordinate="delta", points=41))
     points = page.dataframe[1].value
     assert points["iv"].tolist() == [row["iv"] for row in body["data"]["surface_grid"]]

@@ -22,7 +22,7 @@ def table(answer: Answer, now: datetime) -> pd.DataFrame:
     return frame.assign(
         open=[f"/surface?symbol={symbol}" for symbol in frame["symbol"]],
         age=[age(moment, now) for moment in frame["as_of"]],
-        version=frame["version"].str[:12],
+        certificate=frame["is_free"].map({True: "none", False: "found"}),
         **percent,
     )
 

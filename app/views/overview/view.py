@@ -31,12 +31,11 @@ COLUMNS = {
     "inside_share": _column.NumberColumn(
         "Inside %", format="%.0f", help="Median share of quotes around the fit."
     ),
-    "is_free": _column.CheckboxColumn("Arbitrage-free", help="The certificate of the surface."),
+    "certificate": _column.TextColumn("Static arbitrage", help="What the surface's certificate found."),
     "n_accepted": _column.NumberColumn("Quotes", format="%,d", help="Accepted quotes."),
     "n_quarantined": _column.NumberColumn("Refused", format="%,d", help="In quarantine, each with a reason."),
     "n_snapshots": _column.NumberColumn("Snapshots", format="%,d"),
     "source": _column.TextColumn("Source"),
-    "version": _column.TextColumn("Version"),
 }
 
 

@@ -13,12 +13,14 @@ FIT_COLUMNS = {
     "expiry": _column.DateColumn("Expiry", format="DD MMM YYYY", pinned=True),
     "root": _column.TextColumn("Root"),
     "settles": _column.TextColumn("Settles", help="AM 09:30 and PM 16:00 New York, 08 UTC for coins."),
-    "days": _column.NumberColumn("Days", format="%.1f", help="Calendar days to settlement."),
+    "days": _column.NumberColumn("Days", format="%.2f", help="Calendar days to settlement."),
     "forward": _column.NumberColumn("Forward", format="%,.2f", help="From put-call parity, USD."),
     "forward_stderr": _column.NumberColumn("± forward", format="%.3f", help="One-sigma error, USD."),
     "atm_vol": _column.NumberColumn("ATM vol %", format="%.2f", help="Fitted vol at strike = forward."),
-    "rmse_bps": _column.NumberColumn("RMSE bps", format="%.1f", help="Vega-weighted, 1 bp is 0.01 % of vol."),
-    "max_error_bps": _column.NumberColumn("Max error bps", format="%.0f", help="Largest absolute error."),
+    "rmse_bps": _column.NumberColumn(
+        "RMSE bps", format="%,.1f", help="Vega-weighted, 1 bp is 0.01 % of vol."
+    ),
+    "max_error_bps": _column.NumberColumn("Max error bps", format="%,.0f", help="Largest absolute error."),
     "inside": _column.ProgressColumn(
         "Inside bid-ask %",
         format="%.0f",

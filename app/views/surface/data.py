@@ -13,10 +13,11 @@ import pandas as pd
 
 from app.queries import Answer, NotPublishedError, Queries
 from app.queries.overview import constant_maturity
+from app.queries.surface import surface_grid_points
 from app.queries.times import rfc3339
 from app.views.surface.setup import Choice
 
-POINTS = 41
+POINTS, CURVE_POINTS = 41, 201
 DEFAULT_DAYS = 30.0
 DAYS_PER_YEAR = 365.0
 CLOCKS = {"am": "AM", "pm": "PM", "utc08": "08 UTC"}
@@ -150,6 +151,11 @@ def _forward_errors(page: Page, slices: pd.DataFrame) -> pd.Series:
     if forwards is None:
         return pd.Series(float("nan"), index=slices.index)
     return slices["expiry_at"].map(forwards.set_index("expiry_at")["forward_stderr"])
+
+
+def smile_curve(page: Page, expiry: str) -> pd.DataFrame:
+    """Return the fit of one expiry at points close enough for a smooth line."""
+    return surface_grid_points(at_expiry(page.slices, expiry), points=CURVE_POINTS)
 
 
 def smile_quotes(page: Page, expiry: str, spread: float) -> pd.DataFrame:

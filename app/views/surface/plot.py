@@ -14,7 +14,7 @@ import plotly.io
 import streamlit as st
 
 from app.cache import MOST_FIGURES
-from app.views.surface.data import Page, at_expiry, smile_quotes
+from app.views.surface.data import Page, at_expiry, smile_curve, smile_quotes
 from periscope_assets import charts
 
 Key = tuple[str, ...]
@@ -30,7 +30,7 @@ def surface_figure(page: Page, axis: str, look: str) -> go.Figure:
 def smile_figure(page: Page, expiry: str, axis: str, look: str) -> go.Figure:
     """Return the smile of one expiry."""
     key = (*_versions(page), expiry, axis, look)
-    curve = at_expiry(page.surface.frames["surface_grid"], expiry)
+    curve = smile_curve(page, expiry)
     rejected = None if page.chain is None else at_expiry(page.chain.frames["rejected"], expiry)
     quotes = smile_quotes(page, expiry, spread=0.02 if axis == "delta" else 0.25)
     revision = f"{page.surface.symbol}-{expiry}-{axis}"

@@ -115,7 +115,7 @@ def _known_at(queries: Queries, symbol: str, as_of: str | None) -> str | None:
 
 
 def _axis() -> str:
-    state.seed(state.AXIS, "log_moneyness", allowed=list(COORDINATES))
+    state.seed(state.AXIS, "delta", allowed=list(COORDINATES))
     chosen = st.segmented_control(
         "Axis",
         list(COORDINATES),
