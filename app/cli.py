@@ -21,6 +21,7 @@ app = typer.Typer(
     help="Open options-surface factory: option chains in; surfaces, fits and signals out, as served.",
     no_args_is_help=True,
     add_completion=False,
+    suggest_commands=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -156,10 +157,10 @@ def main() -> NoReturn:
     try:
         code = app(standalone_mode=False)
     except click.ClickException as error:
-        typer.echo(f"periscope: {error.message} (periscope --help)", err=True)
+        typer.echo(f"periscope: {error.format_message()} (periscope --help)", err=True)
         code = error.exit_code
-    except click.Abort:
-        code = 130
+    except SystemExit:
+        raise
     except BaseException as error:
         from app.commands.failures import explain
 

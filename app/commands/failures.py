@@ -8,6 +8,8 @@ from __future__ import annotations
 import traceback
 from datetime import UTC, datetime
 
+from click import Abort
+
 from app.commands.console import UserError, complain
 from app.commands.logs import log_file
 
@@ -24,6 +26,7 @@ _ANSWERS = frozenset(
     }
 )
 """By name: importing them takes longer than most commands, and the failure may be one of an import."""
+_DAGSTER_INTERRUPT = "DagsterExecutionInterruptedError"
 
 
 def explain(error: BaseException) -> int:
@@ -42,7 +45,7 @@ def explain(error: BaseException) -> int:
 
 
 def _is_interrupt(error: BaseException) -> bool:
-    return isinstance(error, KeyboardInterrupt) or type(error).__name__ == "DagsterExecutionInterruptedError"
+    return isinstance(error, KeyboardInterrupt | Abort) or type(error).__name__ == _DAGSTER_INTERRUPT
 
 
 def _is_answer(error: BaseException) -> bool:

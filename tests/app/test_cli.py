@@ -55,6 +55,7 @@ BAD = {
     "no such command": (("shwo",), "No such command"),
     "no such option": (("status", "--colour"), "No such option"),
     "no such view": (("show", "smile", "SPX"), "is not one of"),
+    "missing symbol": (("show", "surface"), "Missing argument 'SYMBOL'"),
     "bad date": (("materialize", "--date", "2026-02-30", "--universe", "SPX"), "--date '2026-02-30'"),
     "compact date": (("materialize", "--date", "20260203", "--universe", "SPX"), "--date '20260203'"),
     "unknown universe": (("materialize", "--date", "2026-02-03", "--universe", "spx"), "--universe 'spx'"),

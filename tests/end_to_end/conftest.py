@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from command_line import Periscope, free_ports
+
+from tests.end_to_end.command_line import Periscope, free_ports
 
 
 @pytest.fixture(scope="session")

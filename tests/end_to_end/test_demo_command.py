@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 
@@ -47,5 +50,12 @@ def test_one_partition_is_materialised_by_date_and_universe(simulated):
         "materialize", "--date", "2026-01-09", "--universe", "sim-index", "--select", "skew_metrics"
     )
     assert "SIMX" in result.stdout
-    holiday = simulated.run("materialize", "--date", "2026-01-10", "--universe", "sim-index")
-    assert "SIMX" in holiday.stdout
+
+
+def test_a_reader_that_stops_early_is_no_failure(simulated):
+    pipe = f"{sys.executable} -m app.cli show chain SIMX --json | head -c 10"
+    result = subprocess.run(
+        pipe, shell=True, env=simulated.environment, capture_output=True, text=True, check=False
+    )
+    assert result.stdout.startswith("{")
+    assert "unexpected" not in result.stderr

@@ -10,13 +10,13 @@ from pathlib import Path
 import pandas as pd
 import psycopg
 import pytest
-from command_line import ROWS
 
 from periscope_assets.pipeline import FAILED, Pipeline, land
 from periscope_assets.settings import Settings
 from periscope_assets.sources import files
 from periscope_assets.store.connect import open_lake, open_store
 from periscope_assets.store.embedded import EmbeddedServer
+from tests.end_to_end.command_line import ROWS
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 
