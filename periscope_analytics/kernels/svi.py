@@ -19,9 +19,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+Quotes = tuple[Floats, Floats, Floats, float]
+"""Log-moneyness, total variance, weights that sum to one, and the mean variance, residuals' scale."""
+Aim = tuple[Floats, float, float]
+"""Log-moneyness where g is penalised, the penalty, and the least g that goes without."""
 
 N = 5
-LARGEST_SLOPE = 2.0
+LARGEST_SLOPE, STEEPEST = 2.0, 2.0
 GRID_HALF = 40
 GRID_REACH = 7.0
 CHECK_HALF = 100
@@ -34,14 +38,6 @@ FINE, ROUGH = 1e-10, 1e-6
 TIGHTENINGS = 8
 NEAR_LEAST = 0.02
 SIGMA_SHARES = (0.03, 0.1, 0.3, 1.0)
-
-
-@njit(cache=True, error_model="numpy")
-def _density_factor(k: float, w: float, w1: float, w2: float) -> float:
-    """Return Gatheral and Jacquier's g from total variance and its first two derivatives."""
-    lean = 1.0 - 0.5 * k * w1 / w
-    g: float = lean * lean - 0.25 * w1 * w1 * (1.0 / w + 0.25) + 0.5 * w2
-    return g
 
 
 @njit(cache=True, error_model="numpy")
@@ -86,6 +82,9 @@ def _project(k: Floats, w: Floats, q: Floats, m: float, sigma: float, x: Floats)
             if top > 0.0 and top * top > best * bottom:
                 best, c = top * top / bottom, top / bottom
                 d = side * c
+    if c > STEEPEST * sigma:
+        c = STEEPEST * sigma
+        d = min(max((yw - c * yz) / yy, -c), c)
     x[0] = wm - d * ym - c * zm
     x[1] = c / sigma
     x[2] = d / c if c > 0.0 else 0.0
@@ -141,23 +140,16 @@ def _penalised_g(k: float, x: Floats, floor: float, w_x: Floats, g_x: Floats) ->
     g_x[4] = (
         by_w * w_x[4] - by_w1 * b * s * sigma / r3 + b * sigma * (1.0 / r3 - 1.5 * sigma * sigma / (r3 * r2))
     )
-    return float(_density_factor(k, w, w1, w2))
+    return float(lean * lean - 0.25 * w1 * w1 * (1.0 / w + 0.25) + 0.5 * w2)
 
 
 @njit(cache=True, error_model="numpy")
 def _penalties(
-    x: Floats,
-    grid: Floats,
-    penalty: float,
-    margin: float,
-    floor: float,
-    slope: Floats,
-    w_x: Floats,
-    normal: Floats,
-    gradient: Floats,
+    x: Floats, aim: Aim, floor: float, slope: Floats, w_x: Floats, normal: Floats, gradient: Floats
 ) -> float:
     """Add the violations of the conditions as squared residuals."""
-    root, cost = math.sqrt(penalty), 0.0
+    grid, penalty, margin = aim
+    root, cost = math.sqrt(penalty / grid.size), 0.0
     for j in range(grid.size):
         g = _penalised_g(grid[j], x, floor, w_x, slope)
         if g < margin:
@@ -181,19 +173,9 @@ def _penalties(
 
 
 @njit(cache=True, error_model="numpy")
-def _cost(
-    x: Floats,
-    k: Floats,
-    w: Floats,
-    q: Floats,
-    level: float,
-    grid: Floats,
-    penalty: float,
-    margin: float,
-    normal: Floats,
-    gradient: Floats,
-) -> float:
+def _cost(x: Floats, quotes: Quotes, aim: Aim, normal: Floats, gradient: Floats) -> float:
     """Return the sum of squares at `x`; fill the Gauss-Newton matrix and half the gradient."""
+    k, w, q, level = quotes
     for i in range(N):
         gradient[i] = 0.0
         for j in range(N):
@@ -206,8 +188,8 @@ def _cost(
         for j in range(N):
             slope[j] = scale * w_x[j]
         cost += _accumulate(scale * (value - w[i]), slope, normal, gradient)
-    if penalty > 0.0:
-        cost += _penalties(x, grid, penalty / grid.size, margin, 1e-3 * level, slope, w_x, normal, gradient)
+    if aim[1] > 0.0:
+        cost += _penalties(x, aim, 1e-3 * level, slope, w_x, normal, gradient)
     for i in range(N):
         for j in range(i):
             normal[j, i] = normal[i, j]
@@ -244,16 +226,19 @@ def _solve(a: Floats, b: Floats, x: Floats) -> bool:
 
 @njit(cache=True, error_model="numpy")
 def _trial(
-    x: Floats, normal: Floats, gradient: Floats, damping: float, lower: Floats, upper: Floats, out: Floats
+    x: Floats, normal: Floats, gradient: Floats, damping: float, first: int, box: Floats, out: Floats
 ) -> float:
-    """Fill `out` with the projected step's end; return the decrease that the linear model predicts."""
+    """Fill `out` with the projected step's end; return the decrease that the linear model predicts.
+
+    Parameters before the one numbered `first` are not damped.
+    """
     system, right, step = np.empty((N, N)), np.empty(N), np.zeros(N)
     for i in range(N):
         right[i] = gradient[i]
         for j in range(N):
             system[i, j] = normal[i, j]
     for i in range(N):
-        held = (x[i] <= lower[i] and gradient[i] > 0.0) or (x[i] >= upper[i] and gradient[i] < 0.0)
+        held = (x[i] <= box[0, i] and gradient[i] > 0.0) or (x[i] >= box[1, i] and gradient[i] < 0.0)
         if held or normal[i, i] <= 0.0:
             for j in range(N):
                 system[i, j] = 0.0
@@ -261,11 +246,11 @@ def _trial(
             system[i, i] = 1.0
             right[i] = 0.0
         else:
-            system[i, i] += damping * normal[i, i] + 1e-300
+            system[i, i] += (damping if i >= first else 1e-12) * normal[i, i] + 1e-300
     if not _solve(system, right, step):
         return 0.0
     for i in range(N):
-        out[i] = min(max(x[i] - step[i], lower[i]), upper[i])
+        out[i] = min(max(x[i] - step[i], box[0, i]), box[1, i])
         step[i] = out[i] - x[i]
     predicted = 0.0
     for i in range(N):
@@ -277,42 +262,40 @@ def _trial(
 
 @njit(cache=True, error_model="numpy")
 def _descend(
-    x: Floats,
-    k: Floats,
-    w: Floats,
-    q: Floats,
-    level: float,
-    grid: Floats,
-    penalty: float,
-    margin: float,
-    lower: Floats,
-    upper: Floats,
-    tolerance: float,
-    counts: Floats,
+    x: Floats, quotes: Quotes, aim: Aim, box: Floats, tolerance: float, counts: Floats
 ) -> tuple[float, bool]:
-    """Move `x` to a local minimum by Levenberg-Marquardt steps projected into the box."""
+    """Move `x` to a local minimum by Levenberg-Marquardt steps projected into the box.
+
+    Without a penalty only (m, sigma) are damped, and after each step the parameters in which the smile is
+    linear are solved for again: variable projection (Kaufman 1975).
+    """
+    linear = aim[1] == 0.0
     normal, gradient, out = np.empty((N, N)), np.empty(N), np.empty(N)
     new_normal, new_gradient = np.empty((N, N)), np.empty(N)
-    cost = _cost(x, k, w, q, level, grid, penalty, margin, normal, gradient)
+    cost = _cost(x, quotes, aim, normal, gradient)
     damping, growth = 1e-3, 2.0
     for _ in range(MOST_STEPS):
         counts[0] += 1.0
-        predicted = _trial(x, normal, gradient, damping, lower, upper, out)
+        predicted = _trial(x, normal, gradient, damping, 3 if linear else 0, box, out)
         if predicted <= tolerance * cost + 1e-30 and damping < 1e8 and predicted > 0.0:
             return cost, True
         new = cost
         if predicted > 0.0:
-            new = _cost(out, k, w, q, level, grid, penalty, margin, new_normal, new_gradient)
+            if linear:
+                _project(quotes[0], quotes[1], quotes[2], out[3], out[4], out)
+            new = _cost(out, quotes, aim, new_normal, new_gradient)
             counts[1] += 1.0
         if new < cost:
             gain = (cost - new) / predicted
             damping *= max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
-            growth = 2.0
-            cost = new
+            settled = cost - new <= tolerance * new
+            growth, cost = 2.0, new
             for i in range(N):
                 x[i], gradient[i] = out[i], new_gradient[i]
                 for j in range(N):
                     normal[i, j] = new_normal[i, j]
+            if settled:
+                return cost, True
         else:
             damping *= growth
             growth *= 2.0
@@ -333,11 +316,12 @@ def _fill_grid(x: Floats, grid: Floats) -> None:
 
 @njit(cache=True, error_model="numpy")
 def _g(k: float, x: Floats) -> float:
+    """Return Gatheral and Jacquier's g."""
     s = k - x[3]
     root = math.sqrt(s * s + x[4] * x[4])
-    ratio = x[4] / root
-    w = x[0] + x[1] * (x[2] * s + root)
-    return float(_density_factor(k, w, x[1] * (x[2] + s / root), x[1] * ratio * ratio / root))
+    w, w1 = x[0] + x[1] * (x[2] * s + root), x[1] * (x[2] + s / root)
+    lean, bend = 1.0 - 0.5 * k * w1 / w, x[4] / root
+    return float(lean * lean - 0.25 * w1 * w1 * (1.0 / w + 0.25) + 0.5 * x[1] * bend * bend / root)
 
 
 @njit(cache=True, error_model="numpy")
@@ -415,9 +399,7 @@ def _repair(x: Floats) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def _constrain(
-    x: Floats, k: Floats, w: Floats, q: Floats, level: float, lower: Floats, upper: Floats, counts: Floats
-) -> bool:
+def _constrain(x: Floats, quotes: Quotes, box: Floats, counts: Floats) -> bool:
     """Move `x` to the best smile free of butterfly arbitrage.
 
     Violations are penalised, ever more stiffly; then the margin is moved by what is still violated (the
@@ -433,7 +415,7 @@ def _constrain(
                 break
             margin = max(margin + SLACK - max(excess, -0.05), 0.0)
         _fill_grid(x, grid)
-        _, converged = _descend(x, k, w, q, level, grid, stiffness, margin, lower, upper, ROUGH, counts)
+        _, converged = _descend(x, quotes, (grid, stiffness, margin), box, ROUGH, counts)
         stiffness = STIFFNESS
     _repair(x)
     return bool(converged)
@@ -460,11 +442,11 @@ def _starts(k: Floats, w: Floats, q: Floats, low: float, span: float, best: Floa
 @njit(cache=True, error_model="numpy")
 def _fill_box(low: float, high: float, largest: float, box: Floats) -> None:
     span = high - low
-    box[0, 0], box[1, 0] = -10.0 * largest, largest
-    box[0, 1], box[1, 1] = 0.0, 1e4
+    box[0, 0], box[1, 0] = -1e3 * largest, largest
+    box[0, 1], box[1, 1] = 0.0, STEEPEST
     box[0, 2], box[1, 2] = -1.0, 1.0
-    box[0, 3], box[1, 3] = low - 2.0 * span, high + 2.0 * span
-    box[0, 4], box[1, 4] = 1e-3 * span, 20.0 * span
+    box[0, 3], box[1, 3] = low - span, high + span
+    box[0, 4], box[1, 4] = 1e-3 * span, 3.0 * span
 
 
 @njit(cache=True, error_model="numpy")
@@ -498,15 +480,16 @@ def fit(
         low, high, largest = min(low, k[i]), max(high, k[i]), max(largest, w[i])
         level += q[i] * w[i]
     _fill_box(low, high, largest, box)
+    quotes = (k, w, q, level)
     starts, none = np.zeros((2, N)), np.empty(0)
     _starts(k, w, q, low, high - low, starts)
     converged, least = False, math.inf
     for i in range(2):
-        cost, done = _descend(starts[i], k, w, q, level, none, 0.0, 0.0, box[0], box[1], FINE, counts)
+        cost, done = _descend(starts[i], quotes, (none, 0.0, 0.0), box, FINE, counts)
         if cost < least:
             least, converged = cost, done
             for p in range(N):
                 x[p] = starts[i, p]
     if arbitrage_free and least_g(x) < 0.0:
-        converged = _constrain(x, k, w, q, level, box[0], box[1], counts)
+        converged = _constrain(x, quotes, box, counts)
     return bool(converged)
