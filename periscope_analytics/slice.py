@@ -260,7 +260,8 @@ class SliceParams:
         first = weight * np.where(at < 0.0, below - ndtr(-d2), ndtr(d2) - above)
         first = np.where(inside == at, first, np.where(at < 0.0, -left[1], right[1]))
         lean = (1.0 - 0.5 * at * first / w) ** 2 - 0.25 * first**2 * (1.0 / w + 0.25)
-        return first, np.where(inside == at, 2.0 * (self.g(at) - lean), 0.0)
+        g = self._inner_density(inside) * _gaussian_inverse(inside, w)
+        return first, np.where(inside == at, 2.0 * (g - lean), 0.0)
 
     def _probabilities(self, k: Floats) -> tuple[Floats, Floats]:
         """Return the probabilities that ln(S / F) ends below and above k, each relatively accurate."""
@@ -289,29 +290,25 @@ class SliceParams:
         """Return the density of ln(S / F) at k; it integrates to one, and exp(k) against it to one."""
         at = floats("k", k)
         left, right = self.wings
-        flat = np.clip(at, left[0], right[0]).ravel()
-        out = np.empty(flat.size)
-        density(geometry(self.grid).knots, self.law.mass, np.exp(flat), out)
-        inner = (out * np.exp(flat)).reshape(at.shape)
-        return np.where((at < left[0]) | (at > right[0]), self._wing_g(at) / self._weight(at), inner)
+        inside = np.clip(at, left[0], right[0])
+        inner = self._inner_density(inside)
+        if np.all(inside == at):
+            return inner
+        return np.where(inside == at, inner, self.g(at) / _gaussian_inverse(at, self.total_variance(at)))
+
+    def _inner_density(self, k: Floats) -> Floats:
+        strike = np.exp(k.ravel())
+        out = np.empty(strike.size)
+        density(geometry(self.grid).knots, self.law.mass, strike, out)
+        return (out * strike).reshape(k.shape)
 
     def g(self, k: ArrayLike) -> Floats:
         """Return g of Gatheral and Jacquier (2014), eq. 2.1: density over Gaussian weight, never negative."""
         at = floats("k", k)
         left, right = self.wings
-        beyond = (at < left[0]) | (at > right[0])
-        inside = np.clip(at, left[0], right[0])
-        return np.where(beyond, self._wing_g(at), self.density(inside) * self._weight(inside))
-
-    def _weight(self, k: Floats) -> Floats:
-        w = self.total_variance(k)
-        with np.errstate(over="ignore"):
-            return np.asarray(np.sqrt(2.0 * np.pi * w) * np.exp((k + 0.5 * w) ** 2 / (2.0 * w)))
-
-    def _wing_g(self, k: Floats) -> Floats:
-        left, right = self.wings
-        w, slope = self.total_variance(k), np.where(k < 0.0, left[1], right[1])
-        return np.asarray(0.25 - 0.25 * slope**2 * (1.0 / w + 0.25))
+        inside, w = np.clip(at, left[0], right[0]), self.total_variance(at)
+        beyond = 0.25 - 0.25 * np.where(at < 0.0, left[1], right[1]) ** 2 * (1.0 / w + 0.25)
+        return np.where(inside == at, self._inner_density(inside) * _gaussian_inverse(inside, w), beyond)
 
     def local_vol(self, k: ArrayLike) -> Floats:
         """Return Dupire's local vol just before `tau`, decimals; constant beyond `wings`.
@@ -367,6 +364,12 @@ class SliceParams:
         own = {name: float(numbers[name]) for name in ("tau", "scale", "base_variance", "fraction")}
         knots, values = tuple(map(float, numbers["knots"])), tuple(map(float, numbers["values"]))
         return cls(knots=knots, values=values, grid=GridRule(**numbers["grid"]), previous=previous, **own)
+
+
+def _gaussian_inverse(k: Floats, w: Floats) -> Floats:
+    """Return one over Black's density of ln(S / F) at k with total variance w."""
+    with np.errstate(over="ignore"):
+        return np.asarray(np.sqrt(2.0 * np.pi * w) * np.exp((k + 0.5 * w) ** 2 / (2.0 * w)))
 
 
 def _base_drift(shape: Geometry, mass: Floats, fraction: float, variance: float) -> Floats:

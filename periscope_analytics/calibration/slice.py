@@ -99,7 +99,7 @@ class SliceCalibration(Calibration[SliceParams]):
 
 
 class Band(NamedTuple):
-    """Usable quotes: where they were in the input, log bands, vegas, and the total vol near the forward."""
+    """Usable quotes: where they were in the input, log bands, vegas, total vol near the forward, status."""
 
     used: NDArray[np.bool_]
     k: Floats
@@ -107,13 +107,7 @@ class Band(NamedTuple):
     half: Floats
     vega: Floats
     scale: float
-
-    @property
-    def status(self) -> Status:
-        """OK, or why there can be no fit."""
-        if not self.k.size or not np.any((self.k > self.k.min()) & (self.k < self.k.max())):
-            return Status.TOO_FEW_STRIKES
-        return Status.OK if 1e-6 < self.scale < 20.0 and self.vega.sum() > 0.0 else Status.DEGENERATE
+    status: Status
 
 
 def band(k: ArrayLike, price_bid: ArrayLike, price_ask: ArrayLike, settings: SliceSettings) -> Band:
@@ -135,8 +129,12 @@ def band(k: ArrayLike, price_bid: ArrayLike, price_ask: ArrayLike, settings: Sli
     at, low, high = at[used], np.log(bid[used]), np.log(ask[used])
     mid, half = 0.5 * (low + high), np.maximum(0.5 * (high - low), settings.band_floor)
     price, vega = np.exp(mid), np.empty(at.size)
+    if not at.size or not np.any((at > at.min()) & (at < at.max())):
+        return Band(used, at, mid, half, vega, np.nan, Status.TOO_FEW_STRIKES)
     quote_vegas(at, price, vega)
-    return Band(used, at, mid, half, vega, atm_spread(at, price) if at.size else np.nan)
+    scale = atm_spread(at, price)
+    sound = 1e-6 < scale < 20.0 and vega.sum() > 0.0
+    return Band(used, at, mid, half, vega, scale, Status.OK if sound else Status.DEGENERATE)
 
 
 def grid_for(bands: list[Band], settings: SliceSettings) -> GridRule:

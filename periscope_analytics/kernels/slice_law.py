@@ -49,11 +49,12 @@ def tilted(xi: Floats, spread: float, decay: float, mass: Floats) -> None:
             low = tilt
         slope = xms / mean - xs / total
         move = tilt - excess / slope if slope > 0.0 else np.nan
-        if not low < move < high:
-            if math.isinf(low) or math.isinf(high):
-                move = tilt - math.copysign(2.0 * max(1.0, abs(tilt)), excess)
-            else:
-                move = 0.5 * (low + high)
+        reach = 2.0 * max(1.0, abs(tilt))
+        if math.isinf(high - low):
+            if not abs(move - tilt) <= reach:
+                move = tilt - math.copysign(reach, excess)
+        elif not low < move < high:
+            move = 0.5 * (low + high)
         if abs(excess) < 2e-16 or abs(move - tilt) <= 1e-15 * abs(tilt):
             break
         tilt = move

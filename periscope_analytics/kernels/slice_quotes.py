@@ -50,9 +50,19 @@ def quote_vegas(k: Floats, price: Floats, vega: Floats) -> None:
 
 @njit(cache=True, error_model="numpy")
 def atm_spread(k: Floats, price: Floats) -> float:
-    """Return the total vol near the forward: the median over the four quotes nearest to it."""
-    order = np.argsort(np.abs(k))[:4]
-    spread = np.empty(order.size)
-    for i in range(order.size):
-        spread[i] = otm_spread(k[order[i]], price[order[i]], 1e-6)[0]
-    return float(np.median(spread))
+    """Return the total vol near the forward: the mean of the middle two of the four quotes nearest to it."""
+    number = min(4, k.size)
+    taken, spread = np.zeros(k.size, np.bool_), np.empty(number)
+    for i in range(number):
+        best, least = 0, np.inf
+        for j in range(k.size):
+            if not taken[j] and abs(k[j]) < least:
+                best, least = j, abs(k[j])
+        taken[best] = True
+        new = otm_spread(k[best], price[best], 1e-6)[0]
+        place = i
+        while place > 0 and spread[place - 1] > new:
+            spread[place] = spread[place - 1]
+            place -= 1
+        spread[place] = new
+    return float(0.5 * (spread[(number - 1) // 2] + spread[number // 2]))
