@@ -16,6 +16,9 @@ import typer
 
 from app.commands.choices import FileFormat, View
 
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C or SIGTERM ended."""
+
 app = typer.Typer(
     name="periscope",
     help="Open options-surface factory: option chains in; surfaces, fits and signals out, as served.",
@@ -156,12 +159,14 @@ def main() -> NoReturn:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         code = app(standalone_mode=False)
+        if code == INTERRUPTED:
+            typer.echo(
+                "periscope: interrupted; what was published stays, nothing is half-published", err=True
+            )
     except click.ClickException as error:
         typer.echo(f"periscope: {error.format_message()} (periscope --help)", err=True)
         code = error.exit_code
-    except SystemExit:
-        raise
-    except BaseException as error:
+    except Exception as error:
         from app.commands.failures import explain
 
         code = explain(error)

@@ -20,9 +20,11 @@ from periscope_assets.settings import Settings
 if TYPE_CHECKING:
     from dagster import DagsterInstance
 
+    from periscope_assets.definitions import Summary
     from periscope_assets.defs.metadata import Line
 
 DEMO_SESSIONS = 5
+_REASON_TAG, _INTERRUPTED = "dagster/failure_reason", "UNEXPECTED_TERMINATION"
 
 
 @contextmanager
@@ -51,6 +53,8 @@ def build(
     ------
     RuntimeError
         If the run failed as a whole; Dagster keeps its log.
+    KeyboardInterrupt
+        If the run was interrupted, which Dagster turns into a failure of the run.
     """
     from periscope_assets.definitions import materialize as materialize_range
 
@@ -59,9 +63,17 @@ def build(
         summary = materialize_range(
             settings, instance, universe, start, end, selection=selection, symbols=symbols
         )
-    if not summary.success and not summary.failures:
-        raise RuntimeError(f"run {summary.run_id} of {universe} {span} failed as a whole")
+    if not summary.success:
+        _raise_unless_reported(instance, summary, f"{universe} {span}")
     return summary.lines
+
+
+def _raise_unless_reported(instance: DagsterInstance, summary: Summary, what: str) -> None:
+    run = instance.get_run_by_id(summary.run_id)
+    if run is not None and run.tags.get(_REASON_TAG) == _INTERRUPTED:
+        raise KeyboardInterrupt
+    if not summary.failures:
+        raise RuntimeError(f"run {summary.run_id} of {what} failed as a whole")
 
 
 def moment(line: Line) -> datetime | None:

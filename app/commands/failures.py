@@ -8,12 +8,10 @@ from __future__ import annotations
 import traceback
 from datetime import UTC, datetime
 
-from click import Abort
-
 from app.commands.console import UserError, complain
 from app.commands.logs import log_file
 
-BAD_INPUT, UNEXPECTED, INTERRUPTED = 2, 1, 130
+BAD_INPUT, UNEXPECTED = 2, 1
 _ANSWERS = frozenset(
     {
         "app.queries.errors.InvalidParameterError",
@@ -26,7 +24,6 @@ _ANSWERS = frozenset(
     }
 )
 """By name: importing them takes longer than most commands, and the failure may be one of an import."""
-_DAGSTER_INTERRUPT = "DagsterExecutionInterruptedError"
 
 
 def explain(error: BaseException) -> int:
@@ -34,18 +31,11 @@ def explain(error: BaseException) -> int:
     if isinstance(error, UserError):
         complain(str(error))
         return BAD_INPUT
-    if _is_interrupt(error):
-        complain("interrupted; what was published stays, nothing is half-published")
-        return INTERRUPTED
     if _is_answer(error):
         complain(str(error))
         return BAD_INPUT
     complain(f"unexpected {type(error).__name__}: {error}; {_where(error)}")
     return UNEXPECTED
-
-
-def _is_interrupt(error: BaseException) -> bool:
-    return isinstance(error, KeyboardInterrupt | Abort) or type(error).__name__ == _DAGSTER_INTERRUPT
 
 
 def _is_answer(error: BaseException) -> bool:
