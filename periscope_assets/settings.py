@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -38,7 +39,7 @@ class LakeSettings(BaseModel):
 class SourceSettings(BaseModel):
     """Where chains come from when nothing has landed for a partition."""
 
-    kind: str = Field("simulated", pattern=r"^(simulated|files)$")
+    kind: Annotated[str, Field(pattern=r"^(simulated|files)$")] = "simulated"
     seed: int = 20260102
     defects: bool = False
 
@@ -52,7 +53,9 @@ class RateSettings(BaseModel):
     @classmethod
     def _plausible(cls, value: dict[float, float]) -> dict[float, float]:
         if not value or any(tenor <= 0 or not -0.1 < rate < 1.0 for tenor, rate in value.items()):
-            raise ValueError("expected at least one tenor > 0 years with a rate between -0.1 and 1.0, as decimals")
+            raise ValueError(
+                "expected at least one tenor > 0 years with a rate between -0.1 and 1.0, as decimals"
+            )
         return dict(sorted(value.items()))
 
 
@@ -67,7 +70,9 @@ class PortSettings(BaseModel):
 class Settings(BaseSettings):
     """All settings of one home."""
 
-    model_config = SettingsConfigDict(env_prefix="PERISCOPE_", env_nested_delimiter="__", extra="forbid", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="PERISCOPE_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
 
     home: Path = Field(default_factory=default_home)
     database: DatabaseSettings = DatabaseSettings()
@@ -95,7 +100,9 @@ class Settings(BaseSettings):
 
         for name, symbols in self.universes.items():
             if not re.fullmatch(UNIVERSE_PATTERN, name):
-                raise ValueError(f"universe {name[:40]!r}: expected a-z, 0-9 and -, starting with a letter, 1-31 characters")
+                raise ValueError(
+                    f"universe {name[:40]!r}: expected a-z, 0-9 and -, starting with a letter, 1-31 characters"
+                )
             if not symbols:
                 raise ValueError(f"universe {name}: expected at least one symbol")
             for symbol in symbols:

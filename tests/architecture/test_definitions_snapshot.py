@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from dagster import AssetKey
+
 from periscope_assets.definitions import build_definitions
 from periscope_assets.settings import Settings
 from periscope_assets.store.tables import DATASETS
@@ -26,7 +27,9 @@ def test_definitions_are_what_they_were(definitions, snapshot):
             for key in sorted(graph.get_all_asset_keys(), key=AssetKey.to_user_string)
         },
         "checks": sorted(f"{key.asset_key.to_user_string()}:{key.name}" for key in graph.asset_check_keys),
-        "jobs": sorted(job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")),
+        "jobs": sorted(
+            job.name for job in definitions.resolve_all_job_defs() if not job.name.startswith("__")
+        ),
         "schedules": sorted(schedule.name for schedule in definitions.schedules or ()),
         "sensors": sorted(sensor.name for sensor in definitions.sensors or ()),
     }

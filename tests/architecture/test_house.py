@@ -64,7 +64,9 @@ def test_median_sizes_stay_small():
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_every_module_says_what_belongs_in_it(path):
-    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), f"{path.name} has no module docstring"
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))), (
+        f"{path.name} has no module docstring"
+    )
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PROJECT)))
@@ -80,14 +82,25 @@ def test_nothing_is_pickled(path):
 
 def test_no_transform_or_kernel_reads_a_clock():
     clock = re.compile(r"datetime\.now|date\.today|time\.time\(|utcnow|Timestamp\.now|os\.environ|getenv")
-    pure = [p for p in MODULES if p.parts[len(PROJECT.parts)] == "periscope_analytics" or "transforms" in p.parts]
+    pure = [
+        p for p in MODULES if p.parts[len(PROJECT.parts)] == "periscope_analytics" or "transforms" in p.parts
+    ]
     assert [str(p) for p in pure if clock.search(p.read_text(encoding="utf-8"))] == []
 
 
 def test_nothing_names_a_machine_path():
     place = re.compile(r"(?<![\w.~-])/(?:work|root|farm)/\w")
-    texts = [p for p in _tracked() if p.suffix in {".py", ".md", ".toml", ".yaml", ".sh", ".lock", ".json"} or p.name in {"Makefile", "run"}]
-    guilty = [str(p) for p in texts if p != Path(__file__) and place.search(p.read_text(encoding="utf-8", errors="replace"))]
+    texts = [
+        p
+        for p in _tracked()
+        if p.suffix in {".py", ".md", ".toml", ".yaml", ".sh", ".lock", ".json"}
+        or p.name in {"Makefile", "run"}
+    ]
+    guilty = [
+        str(p)
+        for p in texts
+        if p != Path(__file__) and place.search(p.read_text(encoding="utf-8", errors="replace"))
+    ]
     assert guilty == []
 
 
@@ -104,7 +117,9 @@ def test_the_lock_satisfies_every_declared_dependency():
     from packaging.requirements import Requirement
 
     project = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    declared = project["dependencies"] + [r for group in project["optional-dependencies"].values() for r in group]
+    declared = project["dependencies"] + [
+        r for group in project["optional-dependencies"].values() for r in group
+    ]
     text = (PROJECT / "requirements.lock").read_text(encoding="utf-8")
     locked: dict[str, set[str]] = {}
     for name, version in re.findall(r"^([a-z0-9.\-]+)==(\S+)", text, flags=re.MULTILINE):
@@ -112,6 +127,9 @@ def test_the_lock_satisfies_every_declared_dependency():
     unmet = [
         text
         for text in declared
-        if not any(Requirement(text).specifier.contains(v) for v in locked.get(Requirement(text).name.lower().replace("_", "-"), ()))
+        if not any(
+            Requirement(text).specifier.contains(v)
+            for v in locked.get(Requirement(text).name.lower().replace("_", "-"), ())
+        )
     ]
     assert unmet == []
