@@ -21,7 +21,7 @@ from periscope_assets.defs.jobs import BUILD_SURFACES, build_surfaces
 from periscope_assets.defs.metadata import Line, column_schema, lines
 from periscope_assets.defs.models.assets import ASSETS as MODELS
 from periscope_assets.defs.models.checks import RULES as MODEL_RULES
-from periscope_assets.defs.partitions import key_of, partitions, register
+from periscope_assets.defs.partitions import key_of, last_date, partitions, register
 from periscope_assets.defs.reference.assets import ASSETS as REFERENCE
 from periscope_assets.defs.resources import pipeline_resource
 from periscope_assets.defs.schedules import end_of_day
@@ -144,8 +144,11 @@ def materialize(
             raise ValueError(
                 f"selection: no asset is called {name[:40]!r}; choose from {', '.join(sorted(known))}"
             )
-    if not settings.first_date <= start <= end:
-        raise ValueError(f"dates: expected {settings.first_date} <= start <= end, got {start} to {end}")
+    last = last_date(settings)
+    if not settings.first_date <= start <= end <= last:
+        raise ValueError(
+            f"dates: expected {settings.first_date} <= start <= end <= {last}, got {start} to {end}"
+        )
     chosen = [check_symbol(symbol) for symbol in symbols] if symbols else settings.members(universe)
     register(instance, [universe])
     job = build_definitions(settings, **overrides).resolve_job_def(BUILD_SURFACES)

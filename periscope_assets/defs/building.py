@@ -36,7 +36,7 @@ def build(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.Materiali
     outcomes: list[Outcome] = []
     for partition in map(read_key, context.partition_keys):
         made = pipeline.build(
-            dataset, members(context.run, pipeline, partition), partition.session, context.run_id
+            dataset, members(context.run, pipeline, partition), partition.session, context.run.run_id
         )
         context.add_asset_metadata(describe(made), partition_key=partition.key)
         for failed in (outcome for outcome in made if outcome.outcome == FAILED):

@@ -25,12 +25,21 @@ class Partition:
     universe: str
 
 
-def partitions(settings: Settings) -> dg.MultiPartitionsDefinition:
-    """Return date x universe; today is a partition, universes are registered when first built."""
-    days = dg.DailyPartitionsDefinition(
+def _days(settings: Settings) -> dg.DailyPartitionsDefinition:
+    return dg.DailyPartitionsDefinition(
         start_date=settings.first_date.isoformat(), timezone="America/New_York", end_offset=1
     )
-    return dg.MultiPartitionsDefinition({DATE: days, UNIVERSE: dg.DynamicPartitionsDefinition(name=UNIVERSE)})
+
+
+def partitions(settings: Settings) -> dg.MultiPartitionsDefinition:
+    """Return date x universe; today is a partition, universes are registered when first built."""
+    universes = dg.DynamicPartitionsDefinition(name=UNIVERSE)
+    return dg.MultiPartitionsDefinition({DATE: _days(settings), UNIVERSE: universes})
+
+
+def last_date(settings: Settings) -> date:
+    """Return the last date that is a partition by now: today in New York."""
+    return date.fromisoformat(str(_days(settings).get_last_partition_key()))
 
 
 def key_of(session: date, universe: str) -> dg.MultiPartitionKey:

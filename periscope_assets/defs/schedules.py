@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from periscope_analytics.conventions import NEW_YORK
+
 from periscope_assets.defs.jobs import build_surfaces
 from periscope_assets.defs.partitions import key_of, register
 from periscope_assets.settings import Settings
@@ -21,7 +23,7 @@ def end_of_day(settings: Settings) -> dg.ScheduleDefinition:
     )
     def schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest]:
         register(context.instance, list(settings.universes))
-        today = context.scheduled_execution_time.date()
+        today = context.scheduled_execution_time.astimezone(NEW_YORK).date()
         for universe in settings.universes:
             key = key_of(today, universe)
             yield dg.RunRequest(run_key=str(key), partition_key=key)

@@ -4,11 +4,14 @@ import dagster as dg
 
 from periscope_assets.defs.building import SINGLE_RUN, PipelineParam, build
 from periscope_assets.defs.models.assets import heston_fit
-from periscope_assets.defs.surfaces.assets import implied_vols
+from periscope_assets.defs.surfaces.assets import forward_curve, implied_vols
 
 
 @dg.asset(
-    group_name="signals", kinds={"postgres"}, deps=[implied_vols, heston_fit], backfill_policy=SINGLE_RUN
+    group_name="signals",
+    kinds={"postgres"},
+    deps=[implied_vols, forward_curve, heston_fit],
+    backfill_policy=SINGLE_RUN,
 )
 def mispricing(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
     """Market minus model implied vol per contract, with z-score and error."""
