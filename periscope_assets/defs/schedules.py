@@ -5,7 +5,6 @@ from collections.abc import Iterator
 import dagster as dg
 
 from periscope_analytics.conventions import NEW_YORK
-
 from periscope_assets.defs.jobs import build_surfaces
 from periscope_assets.defs.partitions import key_of, register
 from periscope_assets.settings import Settings
