@@ -1,7 +1,7 @@
-"""Listing conventions of the underlyings we know: exercise style, settlement clock, calendar, unit of quotation.
+"""Listing conventions of the underlyings we know: exercise style, settlement clock, calendar, quote unit.
 
-What belongs here: facts about option roots and symbols that are published by the exchanges. What does not: prices,
-sessions of a given date (the sources' calendars know those), or anything read from a file.
+What belongs here: facts about option roots and symbols that are published by the exchanges. What does not:
+prices, sessions of a given date (the sources' calendars know those), or anything read from a file.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def listing(root: str) -> Listing:
     Parameters
     ----------
     root : str
-        OCC root, or the currency of a Deribit instrument. An unknown root is an American option on a US equity or ETF.
+        OCC root, or the currency of a Deribit instrument. An unknown root is an American option on a US
+        equity or ETF.
     """
     if root in _COINS:
         return Listing(root, "european", UTC08, calendar="24/7", quote_unit="coin")
@@ -91,5 +92,7 @@ def check_symbol(symbol: str) -> str:
         If it does not match ``[A-Z][A-Z0-9.-]{0,14}`` in full.
     """
     if not SYMBOL_PATTERN.fullmatch(symbol) or not symbol.isascii():
-        raise ValueError(f"symbol {symbol[:40]!r}: expected 1-15 characters A-Z 0-9 . - starting with a letter")
+        raise ValueError(
+            f"symbol {symbol[:40]!r}: expected 1-15 characters A-Z 0-9 . - starting with a letter"
+        )
     return symbol

@@ -1,8 +1,9 @@
 """How the analytics say that a number is absent, and why.
 
-What belongs here: the status vocabulary that solvers, calibrations and the store share. What does not: exceptions of
-sources or stores (they live beside the code that raises them). Invalid *arguments* raise ``ValueError`` naming the
-argument; invalid *market values* never raise, they come back with one of these statuses.
+What belongs here: the status vocabulary that solvers, calibrations and the store share. What does not:
+exceptions of sources or stores (they live beside the code that raises them). Invalid *arguments* raise
+``ValueError`` naming the argument; invalid *market values* never raise, they come back with one of these
+statuses.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Where data comes from, how it is made, where it rests. Nothing is imported here; start at ``definitions``."""
+"""Where data comes from, how it is made, where it rests. Imports nothing; start at ``definitions``."""

@@ -1,7 +1,7 @@
 """What an operator may set: environment variables ``PERISCOPE_*``, nested with ``__``.
 
-What belongs here: names, defaults and checks of settings. What does not: reading them anywhere but in composition roots
-(``definitions``, the command line, the app's and the API's entry points).
+What belongs here: names, defaults and checks of settings. What does not: reading them anywhere but in
+composition roots (``definitions``, the command line, the app's and the API's entry points).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class DatabaseSettings(BaseModel):
 
 
 class LakeSettings(BaseModel):
-    """Where raw bytes and Parquet datasets rest: a folder or ``s3://bucket/prefix``; none set means a folder of this home."""
+    """Where raw bytes and Parquet rest: a folder or ``s3://bucket/prefix``; none set means this home's."""
 
     url: str | None = None
 
@@ -101,7 +101,7 @@ class Settings(BaseSettings):
         for name, symbols in self.universes.items():
             if not re.fullmatch(UNIVERSE_PATTERN, name):
                 raise ValueError(
-                    f"universe {name[:40]!r}: expected a-z, 0-9 and -, starting with a letter, 1-31 characters"
+                    f"universe {name[:40]!r}: expected 1-31 of a-z, 0-9 and -, starting with a letter"
                 )
             if not symbols:
                 raise ValueError(f"universe {name}: expected at least one symbol")

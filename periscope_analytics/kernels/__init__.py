@@ -1,1 +1,5 @@
-"""Scalar numba kernels: floats in, floats out, no objects, no exceptions. A kernel and its callees share a file: numba does not see edits in a callee's file."""
+"""Scalar numba kernels: floats in, floats out, no objects, no exceptions.
+
+What belongs here: a kernel and its callees in one file, because numba's cache does not see edits in another
+file. What does not: argument checks and documentation for users (the public twin module has them).
+"""

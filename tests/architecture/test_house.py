@@ -1,4 +1,4 @@
-"""The house rules that a machine can check: layers, sizes, docstrings, nothing pickled, nothing that names a machine."""
+"""The house rules that a machine can check: layers, sizes, docstrings, nothing pickled, no machine named."""
 
 from __future__ import annotations
 
