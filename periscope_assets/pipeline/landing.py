@@ -1,0 +1,152 @@
+"""What has landed, and how it gets there.
+
+What belongs here: manifests of raw bytes, reading them back as chains, asking a source where nothing has
+landed. What does not: publishing (``building``), vendor formats (``sources``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Protocol
+
+from periscope_analytics.conventions import NEW_YORK, listing
+from periscope_assets.pipeline.outcomes import MissingInputError
+from periscope_assets.sources import files
+from periscope_assets.sources.base import ParsedChain, RawPayload, Source, SourceError
+from periscope_assets.sources.calendars import is_session, session_date
+from periscope_assets.store.lake import Lake, RawManifest
+from periscope_assets.store.repository import LedgerEntry
+
+_PARSED_KEPT = 4
+
+
+class ChainSource(Source, Protocol):
+    """A source that also knows the cash dividends of its underlyings."""
+
+    def dividends(self, symbol: str) -> Sequence[Dividend]:
+        """Return the dividends of a symbol by ex-date."""
+
+
+class Dividend(Protocol):
+    """A cash dividend per share."""
+
+    @property
+    def ex_date(self) -> date:
+        """First date on which the share trades without it."""
+
+    @property
+    def amount(self) -> float:
+        """USD per share."""
+
+
+def session_bounds(session: date) -> tuple[datetime, datetime]:
+    """Return midnight to midnight in New York: snapshots of the session have ``start <= as_of < end``."""
+    days = (session, session + timedelta(days=1))
+    start, end = (datetime.combine(day, time(), tzinfo=NEW_YORK) for day in days)
+    return start, end
+
+
+def land(lake: Lake, payload: RawPayload, layout: str | None = None) -> list[RawManifest]:
+    """Put a payload's bytes in the lake once and register what it holds, one manifest per symbol and session.
+
+    Raises
+    ------
+    SourceError
+        If the payload can't be read; nothing is registered then.
+    """
+    name, parsed = files.parse(payload, layout)
+    if not parsed:
+        raise SourceError(f"{payload.name}: holds no quotes; check that the download is complete")
+    sha256 = lake.land(payload.content)
+    companions = {other: lake.land(content) for other, content in sorted(payload.companions.items())}
+    groups: dict[tuple[str, date], list[ParsedChain]] = {}
+    for chain in parsed:
+        groups.setdefault((chain.symbol, session_date(chain.as_of)), []).append(chain)
+    manifests = []
+    for (symbol, session), held in sorted(groups.items()):
+        manifest = RawManifest(
+            sha256=sha256,
+            name=payload.name,
+            layout=name,
+            symbol=symbol,
+            session=session,
+            as_of=tuple(sorted(chain.as_of for chain in held)),
+            n_raw=sum(chain.n_raw for chain in held),
+            size=len(payload.content),
+            received_at=payload.received_at,
+            companions=companions,
+        )
+        lake.register(manifest)
+        manifests.append(manifest)
+    return manifests
+
+
+class Landed:
+    """Raw chains of a lake and, where nothing has landed, of a source.
+
+    Parameters
+    ----------
+    lake : Lake
+    source : ChainSource or None
+        None: only what has landed is there.
+    """
+
+    def __init__(self, lake: Lake, source: ChainSource | None) -> None:
+        self._lake = lake
+        self._source = source
+        self._parsed: dict[str, list[ParsedChain]] = {}
+
+    def manifests(self, symbol: str, session: date) -> list[RawManifest]:
+        """Return what has landed of a session, from the source if need be; empty where it is no session.
+
+        Raises
+        ------
+        MissingInputError
+            If it is a session and there is no chain.
+        SourceError
+            If the source could not be read.
+        """
+        landed = list(self._lake.manifests(symbol, session))
+        if landed or not is_session(listing(symbol).calendar, session):
+            return landed
+        if self._source is not None:
+            for payload in self._source.fetch(symbol, session):
+                landed += [m for m in land(self._lake, payload) if (m.symbol, m.session) == (symbol, session)]
+        if not landed:
+            raise MissingInputError(f"{symbol} {session}: no chain has landed; ingest a file of that session")
+        return landed
+
+    def chain(self, raw: LedgerEntry) -> ParsedChain:
+        """Return the parsed chain of a published `raw_chain`.
+
+        Raises
+        ------
+        SourceError
+            If its bytes can't be read or do not hold it.
+        """
+        sha256 = raw.inputs["sha256"]
+        if sha256 not in self._parsed:
+            while len(self._parsed) >= _PARSED_KEPT:
+                self._parsed.pop(next(iter(self._parsed)))
+            self._parsed[sha256] = self._parse(raw)
+        for chain in self._parsed[sha256]:
+            if chain.symbol == raw.symbol and chain.as_of == raw.as_of:
+                return chain
+        raise SourceError(f"{raw.symbol} {raw.as_of}: not in raw object {sha256[:12]}; ingest the file again")
+
+    def _parse(self, raw: LedgerEntry) -> list[ParsedChain]:
+        sha256, session = raw.inputs["sha256"], session_date(raw.as_of)
+        landed = [m for m in self._lake.manifests(raw.symbol, session) if m.sha256 == sha256]
+        if not landed:
+            raise SourceError(f"{raw.symbol} {session}: no manifest of {sha256[:12]}; ingest the file again")
+        companions = {name: self._lake.read_raw(sha) for name, sha in landed[-1].companions.items()}
+        content = self._lake.read_raw(sha256)
+        payload = RawPayload(landed[-1].name, content, landed[-1].received_at, companions)
+        return files.parse(payload, raw.inputs["layout"])[1]
+
+    def dividends(self, symbol: str, origin: str) -> list[tuple[str, float]]:
+        """Return the dividends that the source knows, for a chain of its own; none for a landed one."""
+        if self._source is None or self._source.name != origin:
+            return []
+        return [(each.ex_date.isoformat(), each.amount) for each in self._source.dividends(symbol)]

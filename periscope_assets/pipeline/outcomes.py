@@ -1,0 +1,103 @@
+"""What becomes of a dataset: drafts with their versions, and outcomes.
+
+What belongs here: content versions, drafts from results, outcomes from receipts. What does not: reading
+inputs (``building``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+
+from periscope_assets.store.repository import PUBLISHED, Draft, LedgerEntry, Quality, Receipt
+from periscope_assets.transforms.frames import digest
+from periscope_assets.transforms.stage import Stage, StageResult
+
+UNCHANGED, FAILED = "unchanged", "failed"
+
+
+class MissingInputError(LookupError):
+    """A stage was asked for before what it reads was built; the message says what to build."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one dataset for one symbol and snapshot.
+
+    Attributes
+    ----------
+    dataset, symbol : str
+    session : date
+    outcome : {'published', 'rejected', 'no_session', 'unchanged', 'stale', 'failed'}
+    as_of : datetime or None
+        None when it failed before a snapshot was known.
+    receipt : Receipt or None
+    error : str or None
+        One line, for `outcome` failed.
+    quality : mapping
+        Figures of the content that is served now.
+    """
+
+    dataset: str
+    symbol: str
+    session: date
+    outcome: str
+    as_of: datetime | None = None
+    receipt: Receipt | None = None
+    error: str | None = None
+    quality: Quality = field(default_factory=dict)
+
+
+def versions(stage: Stage, settings: Mapping[str, object], inputs: Mapping[str, str]) -> tuple[str, str]:
+    """Return the version of method and settings, and the version of what they make of these inputs."""
+    stated = {
+        name: sorted(value.items()) if isinstance(value, Mapping) else value
+        for name, value in settings.items()
+    }
+    method = digest([stage.name, stage.method_version, stated])
+    return method, digest([method, dict(inputs)])
+
+
+def with_rows(result: StageResult) -> dict[str, float | int | str | bool | None]:
+    """Return a result's quality figures with the number of its rows."""
+    return {"n_rows": sum(map(len, result.frames.values())), **result.quality}
+
+
+def draft_of(
+    dataset: str,
+    origin: LedgerEntry,
+    version: str,
+    method: str,
+    inputs: Mapping[str, str],
+    run_id: str,
+    result: StageResult,
+) -> Draft:
+    """Return a result as a draft of the snapshot, status and source of the entry that it was made from."""
+    return Draft(
+        dataset=dataset,
+        symbol=origin.symbol,
+        as_of=origin.as_of,
+        version=version,
+        method_version=method,
+        inputs=dict(inputs),
+        status=result.status,
+        source=origin.source,
+        run_id=run_id,
+        frames=result.frames,
+        quality=with_rows(result),
+    )
+
+
+def published(draft: Draft, receipt: Receipt, session: date) -> Outcome:
+    """Return what the store made of a draft."""
+    outcome = draft.status if receipt.outcome == PUBLISHED else receipt.outcome
+    return Outcome(draft.dataset, draft.symbol, session, outcome, draft.as_of, receipt, None, draft.quality)
+
+
+def unchanged(head: LedgerEntry, session: date) -> Outcome:
+    """Return that the served entry is what would have been made, so that nothing was computed."""
+    receipt = Receipt(
+        head.dataset, head.symbol, head.as_of, UNCHANGED, head.publication_id, head.known_at, head.version, 0
+    )
+    return Outcome(head.dataset, head.symbol, session, UNCHANGED, head.as_of, receipt, None, head.quality)
