@@ -6,6 +6,8 @@ What belongs here: walking partitions and symbols, and what fails a run. What do
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+
 import dagster as dg
 
 from periscope_assets.defs.metadata import describe
@@ -18,10 +20,15 @@ SYMBOLS_TAG = "periscope/symbols"
 SINGLE_RUN = dg.BackfillPolicy.single_run()
 """A range of dates of one universe is one run."""
 
+Picture = Callable[[Pipeline, Sequence[Outcome]], Mapping[str, dg.MetadataValue]]
+"""Draws what was built of a partition, as metadata."""
+
 PipelineParam = dg.ResourceParam[Pipeline]
 
 
-def build(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.MaterializeResult[None]:
+def build(
+    context: dg.AssetExecutionContext, pipeline: Pipeline, picture: Picture | None = None
+) -> dg.MaterializeResult[None]:
     """Build the asset's dataset for each partition of the run, and attach to each its own figures.
 
     A symbol that can't be built is reported on its partition, by the asset's check and in the log; its
@@ -38,7 +45,8 @@ def build(context: dg.AssetExecutionContext, pipeline: Pipeline) -> dg.Materiali
         made = pipeline.build(
             dataset, members(context.run, pipeline, partition), partition.session, context.run.run_id
         )
-        context.add_asset_metadata(describe(made), partition_key=partition.key)
+        drawn = picture(pipeline, made) if picture else {}
+        context.add_asset_metadata({**describe(made), **drawn}, partition_key=partition.key)
         for failed in (outcome for outcome in made if outcome.outcome == FAILED):
             context.log.error("%s %s %s: %s", dataset, failed.symbol, failed.session, failed.error)
         outcomes += made

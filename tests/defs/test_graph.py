@@ -89,6 +89,12 @@ def test_each_partition_shows_its_own_row_count(summary, instance, store):
     assert _materialization(instance, "mispricing", SATURDAY).metadata["outcome_no_session"].value == 3
 
 
+def test_a_surface_shows_a_small_picture_of_its_smile(summary, instance):
+    shown = _materialization(instance, "vol_surface", FRIDAY).metadata["smile"].value
+    assert shown.startswith("![SIMX SIMXW 2026-")
+    assert len(shown) < 30_000
+
+
 def test_checks_report_each_partition_with_value_and_threshold(summary, instance):
     evaluations = {
         (each.asset_key.to_user_string(), each.check_name, each.partition): each

@@ -4,6 +4,7 @@ import dagster as dg
 
 from periscope_assets.defs.building import SINGLE_RUN, PipelineParam, build
 from periscope_assets.defs.chains.assets import option_quotes
+from periscope_assets.defs.pictures import smile_picture
 from periscope_assets.defs.reference.assets import rate_curve
 
 
@@ -31,7 +32,7 @@ def implied_vols(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> 
 )
 def vol_surface(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
     """SVI slice per expiry and the surface's no-arbitrage certificate."""
-    return build(context, pipeline)
+    return build(context, pipeline, smile_picture)
 
 
 @dg.asset(

@@ -60,6 +60,14 @@ def usable(slices: pd.DataFrame) -> pd.DataFrame:
     return slices[slices["status"] == "ok"].sort_values("tau_years", ignore_index=True)
 
 
+def curve_of(row: pd.Series) -> pd.DataFrame:
+    """Return a fitted row of ``svi_slices`` as points between its outermost quotes."""
+    params = SVIParams(*(float(row[name]) for name in PARAMETERS))
+    k = np.linspace(float(row["k_min"]), float(row["k_max"]), _GRID_POINTS)
+    iv = params.iv(k, float(row["tau_years"]))
+    return pd.DataFrame({"log_moneyness": k, "strike": float(row["forward"]) * np.exp(k), "iv": iv})
+
+
 def surface_of(fitted: pd.DataFrame) -> VolSurface:
     """Return the surface of rows that :func:`usable` gave, at least one."""
     smiles = [
