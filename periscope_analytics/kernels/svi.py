@@ -7,7 +7,8 @@ users (:mod:`periscope_analytics.svi`), judging quotes, statistics
 Parameters are ordered a, b, rho, m, sigma. Starting points come from variable projection: for given (m,
 sigma) the smile is linear in (a, b rho sigma, b sigma), solved exactly within its constraints (De Marco,
 Martini 2009, "Quasi-explicit calibration of Gatheral's SVI model", Zeliade). Levenberg-Marquardt in all five
-then polishes.
+then polishes. The conditions against arbitrage make several valleys: the search for them starts from both
+optima without conditions and from the best point of the coarse grid that meets them.
 """
 
 from __future__ import annotations
@@ -290,10 +291,7 @@ def _descend(
             damping *= max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
             settled = cost - new <= tolerance * new
             growth, cost = 2.0, new
-            for i in range(N):
-                x[i], gradient[i] = out[i], new_gradient[i]
-                for j in range(N):
-                    normal[i, j] = new_normal[i, j]
+            x[:], gradient[:], normal[:] = out, new_gradient, new_normal
             if settled:
                 return cost, True
         else:
@@ -394,8 +392,7 @@ def _repair(x: Floats) -> None:
         else:
             low = middle
     _flatten(x, high, out)
-    for i in range(N):
-        x[i] = out[i]
+    x[:] = out
 
 
 @njit(cache=True, error_model="numpy")
@@ -422,21 +419,20 @@ def _constrain(x: Floats, quotes: Quotes, box: Floats, counts: Floats) -> bool:
 
 
 @njit(cache=True, error_model="numpy")
-def _starts(k: Floats, w: Floats, q: Floats, low: float, span: float, best: Floats) -> None:
-    """Fill the two best starting points, shape (2, 5), of a coarse grid over (m, sigma)."""
+def _starts(k: Floats, w: Floats, q: Floats, low: float, span: float, free: bool, best: Floats) -> None:
+    """Fill the two best points of a coarse grid over (m, sigma) and, if `free`, the best with g >= 0."""
     x = np.empty(N)
-    first, second = math.inf, math.inf
+    first, second, third = math.inf, math.inf, math.inf
     for i in range(7):
         for j in range(4):
             cost = _project(k, w, q, low + span * (i - 0.5) / 5.0, span * SIGMA_SHARES[j], x)
-            if cost < second:
-                second = cost
-                for p in range(N):
-                    best[1, p] = x[p]
-            if second < first:
-                first, second = second, first
-                for p in range(N):
-                    best[0, p], best[1, p] = best[1, p], best[0, p]
+            if free and cost < third and least_g(x) >= 0.0:
+                third, best[2] = cost, x
+            if cost < first:
+                second, best[1] = first, best[0].copy()
+                first, best[0] = cost, x
+            elif cost < second:
+                second, best[1] = cost, x
 
 
 @njit(cache=True, error_model="numpy")
@@ -481,15 +477,19 @@ def fit(
         level += q[i] * w[i]
     _fill_box(low, high, largest, box)
     quotes = (k, w, q, level)
-    starts, none = np.zeros((2, N)), np.empty(0)
-    _starts(k, w, q, low, high - low, starts)
+    starts, plain = np.zeros((3, N)), (np.empty(0), 0.0, 0.0)
+    _starts(k, w, q, low, high - low, arbitrage_free, starts)
     converged, least = False, math.inf
     for i in range(2):
-        cost, done = _descend(starts[i], quotes, (none, 0.0, 0.0), box, FINE, counts)
+        cost, done = _descend(starts[i], quotes, plain, box, FINE, counts)
         if cost < least:
-            least, converged = cost, done
-            for p in range(N):
-                x[p] = starts[i, p]
-    if arbitrage_free and least_g(x) < 0.0:
-        converged = _constrain(x, quotes, box, counts)
+            least, converged, x[:] = cost, done, starts[i]
+    if not arbitrage_free or least_g(x) >= 0.0:
+        return bool(converged)
+    least, normal, gradient = math.inf, np.empty((N, N)), np.empty(N)
+    for i in range(3 if starts[2, 4] > 0.0 else 2):
+        done = _constrain(starts[i], quotes, box, counts)
+        cost = _cost(starts[i], quotes, plain, normal, gradient)
+        if cost < least:
+            least, converged, x[:] = cost, done, starts[i]
     return bool(converged)

@@ -29,7 +29,6 @@ PARAMETERS = ("a", "b", "rho", "m", "sigma")
 _FIT_COLUMNS = ("log_moneyness", "mid_iv", "tau_years", "vega", "iv_stderr")
 _MIN_QUOTES = 5
 _ERROR_FLOOR = 5e-4
-_ENOUGH_INSIDE = 0.95
 _GRID_POINTS = 201
 _WING = 0.5
 
@@ -37,9 +36,9 @@ _WING = 0.5
 def compute(snapshot: Snapshot) -> StageResult:
     """Fit raw SVI to the out-of-the-money mids of each expiry and certify the slices together.
 
-    Each vol weighs by its vega over the square of its error, with a floor of 5 bps. A slice is free of
-    butterfly arbitrage where that leaves 95 % of the vega-weighted quotes inside their spread; where it does
-    not, it is fitted without conditions if more are inside then. The certificate reports and does not reject.
+    Each vol weighs by its vega over the square of its error, with a floor of 5 bps. Every slice is free of
+    butterfly arbitrage; slices are fitted one by one, so that total variance may fall from one expiry to the
+    next. The certificate reports that and does not reject.
     A slice's status is ``ok`` when its parameters give a vol at every quote: raw SVI has directions in which
     the quotes hardly tell parameters apart, so that resting on a bound of the search says little about the
     smile.
@@ -87,16 +86,13 @@ def _slice(forward: Mapping[Hashable, Any], quotes: pd.DataFrame) -> dict[str, o
         return row | {"status": Status.TOO_FEW_STRIKES.label}
     k = numbers(quotes, "log_moneyness")
     row |= {"k_min": float(k.min()), "k_max": float(k.max()), "n_used": len(k)}
-    fitted = _fit(quotes, arbitrage_free=True)
-    if fitted["inside_share"] < _ENOUGH_INSIDE:
-        fitted = max(fitted, _fit(quotes, arbitrage_free=False), key=lambda each: float(each["inside_share"]))
-    return row | fitted
+    return row | _fit(quotes)
 
 
-def _fit(quotes: pd.DataFrame, *, arbitrage_free: bool) -> dict[str, Any]:
+def _fit(quotes: pd.DataFrame) -> dict[str, Any]:
     k, iv, tau, vega, error = (numbers(quotes, name) for name in _FIT_COLUMNS)
     weights = vega / (2.0 * iv * tau * (error + _ERROR_FLOOR)) ** 2
-    fit = fit_svi(k, iv**2 * tau, weights=weights / weights.mean(), arbitrage_free=arbitrage_free)
+    fit = fit_svi(k, iv**2 * tau, weights=weights / weights.mean())
     model = fit.params.iv(k, tau) if fit.params else np.full(len(k), np.nan)
     if fit.params is None or not np.isfinite(model).all():
         status = Status.DEGENERATE if fit.params else fit.status
