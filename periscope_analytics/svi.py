@@ -1,7 +1,7 @@
 """Raw SVI, the stochastic-volatility-inspired smile of one expiry.
 
-What belongs here: parameters, evaluation, the jump-wing chart. What does not: fits (``calibration.svi``),
-several expiries (``surface``), certificates (``arbitrage``).
+What belongs here: parameters, evaluation, the natural and the jump-wing chart. What does not: fits
+(``calibration.svi``), several expiries (``surface``), certificates (``arbitrage``).
 
 ``w(k) = a + b (rho (k - m) + sqrt((k - m)^2 + sigma^2))`` with ``k = ln(K/F)`` and total variance ``w = iv^2
 tau``.
@@ -9,7 +9,7 @@ tau``.
 References
 ----------
 J. Gatheral, A. Jacquier (2014), "Arbitrage-free SVI volatility surfaces", Quantitative Finance 14(1): eqs.
-2.1 (g), 3.1 (raw), 3.5 (jump wings), lemma 3.2.
+2.1 (g), 3.1 (raw), 3.2 (natural), 3.5 (jump wings), lemmas 3.1, 3.2.
 """
 
 from __future__ import annotations
@@ -31,6 +31,19 @@ class JumpWings(NamedTuple):
     p: float
     c: float
     v_tilde: float
+
+
+class Natural(NamedTuple):
+    """The natural chart: level, vertex, tilt, scale of variance and of log-moneyness (eq. 3.2).
+
+    ``w(k) = delta + omega / 2 (1 + zeta rho (k - mu) + sqrt((zeta (k - mu) + rho)^2 + 1 - rho^2))``
+    """
+
+    delta: float
+    mu: float
+    rho: float
+    omega: float
+    zeta: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +147,51 @@ class SVIParams:
     def least_variance(self) -> float:
         """Least total variance over all strikes."""
         return self.a + self.b * self.sigma * float(np.sqrt(1.0 - self.rho**2))
+
+    def to_natural(self) -> Natural:
+        """Return the natural chart (lemma 3.1).
+
+        Raises
+        ------
+        ValueError
+            If rho is -1 or 1: a one-sided smile has no natural parameters.
+        """
+        across = float(np.sqrt((1.0 - self.rho) * (1.0 + self.rho)))
+        if across == 0.0:
+            raise ValueError(f"rho: natural parameters need it inside (-1, 1), got {self.rho}")
+        omega = 2.0 * self.b * self.sigma / across
+        mu = self.m + self.rho * self.sigma / across
+        return Natural(self.a - 0.5 * omega * across**2, mu, self.rho, omega, across / self.sigma)
+
+    @classmethod
+    def from_natural(cls, delta: float, mu: float, rho: float, omega: float, zeta: float) -> SVIParams:
+        """Return raw parameters from the natural chart (lemma 3.1).
+
+        Parameters
+        ----------
+        delta : float
+            Level, in total variance.
+        mu : float
+            Log-moneyness at which the tilted smile has the value ``delta + omega``.
+        rho : float
+            Tilt, inside (-1, 1).
+        omega : float
+            Scale of total variance, not negative.
+        zeta : float
+            Scale of log-moneyness, positive.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is outside its range, naming it.
+        """
+        if not -1.0 < rho < 1.0:
+            raise ValueError(f"rho: must lie inside (-1, 1), got {rho}")
+        if not (0.0 <= omega < np.inf and 0.0 < zeta < np.inf):
+            raise ValueError(f"omega, zeta: expected omega >= 0 and zeta > 0, got {omega}, {zeta}")
+        square = (1.0 - rho) * (1.0 + rho)
+        a, sigma = delta + 0.5 * omega * square, float(np.sqrt(square)) / zeta
+        return cls(a, 0.5 * omega * zeta, rho, mu - rho / zeta, sigma)
 
     def to_jump_wings(self, tau: float) -> JumpWings:
         """Return the jump-wing chart (eq. 3.5).

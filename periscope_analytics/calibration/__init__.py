@@ -4,10 +4,11 @@ What belongs here: objectives, optimisers' drivers and the result type. What doe
 lives in the twin module of the same name one level up) and kernels.
 """
 
+from periscope_analytics.calibration.essvi import fit_essvi
 from periscope_analytics.calibration.heston import fit_heston
 from periscope_analytics.calibration.ou import fit_ou
 from periscope_analytics.calibration.result import Calibration
 from periscope_analytics.calibration.sabr import fit_sabr
 from periscope_analytics.calibration.svi import fit_svi
 
-__all__ = ["Calibration", "fit_heston", "fit_ou", "fit_sabr", "fit_svi"]
+__all__ = ["Calibration", "fit_essvi", "fit_heston", "fit_ou", "fit_sabr", "fit_svi"]
