@@ -41,7 +41,7 @@ def test_the_butterfly_bound_suffices(theta, rho, share):
     assert certify(ESSVI((Smile(params, 1.0),))).is_free
 
 
-@given(first=st.tuples(THETA, RHO, SHARE), rho=RHO, excess=st.floats(0.0, 2.0), share=SHARE)
+@given(first=st.tuples(THETA, RHO, st.floats(1e-6, 1.0)), rho=RHO, excess=st.floats(0.0, 2.0), share=SHARE)
 def test_the_calendar_condition_suffices(first, rho, excess, share):
     earlier = SSVIParams(first[0], first[1], first[2] * greatest_psi(first[0], first[1]))
     ratio = wing_ratio(earlier.rho, rho)
