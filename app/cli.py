@@ -150,13 +150,18 @@ def _finish(fine: bool, code: int) -> None:
         raise typer.Exit(code)
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM. Not the bare class: Python may end by signal once it has seen that."""
+
+
 def _interrupt(_number: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt
+    raise Interrupted
 
 
 def main() -> NoReturn:
     """Run the command line: every failure is one line on stderr and an exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:

@@ -147,7 +147,7 @@ def fill(settings: Settings, start: date, end: date) -> None:
         If a symbol could not be built.
     """
     lines: list[Line] = []
-    say(f"Periscope demo: {len(settings.universes)} universes, sessions {start} to {end}, in {settings.home}")
+    say(f"Periscope demo: {', '.join(settings.universes)}, sessions {start} to {end}, in {settings.home}")
     with dagster_instance(settings) as instance:
         for universe in settings.universes:
             lines += build(settings, instance, universe, start, end)

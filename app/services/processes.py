@@ -112,7 +112,7 @@ def _group_alive(leader: ProcessId, mark: str) -> bool:
 
 def _orphans(leader: ProcessId, mark: str) -> Iterator[int]:
     """Yield members of the group of a dead leader; none when the pid belongs to another process by now."""
-    if not _PROC.is_dir() or _look(leader.pid) is not None:
+    if not _PROC.is_dir() or _look(leader.pid) not in (None, (False, leader.started)):
         return
     for entry in _PROC.iterdir():
         if not entry.name.isdigit():

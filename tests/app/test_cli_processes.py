@@ -58,15 +58,18 @@ def test_a_group_ends_with_its_children_and_a_stubborn_one_is_killed(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="orphans of a dead leader are found through /proc")
-def test_orphans_of_a_dead_leader_are_found_only_by_the_mark_of_their_home(tmp_path):
+@pytest.mark.parametrize("reaped", [True, False])
+def test_orphans_of_a_dead_leader_are_found_only_by_the_mark_of_their_home(tmp_path, reaped):
     parent, leader, output = _started(tmp_path, PARENT)
     orphan = psutil.Process(int(output))
     parent.kill()
-    parent.wait()
+    if reaped:
+        parent.wait()
     stop_groups([leader], "PERISCOPE_HOME=/elsewhere", patience=0.2)
     assert orphan.is_running()
     stop_groups([leader], f"PERISCOPE_HOME={tmp_path}", patience=5.0)
     assert not orphan.is_running() or orphan.status() == psutil.STATUS_ZOMBIE
+    parent.wait()
 
 
 def test_a_recycled_pid_is_left_alone(tmp_path):
