@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -117,7 +117,7 @@ def _land(paths: Sequence[Path], lake: Lake, layout: str | None) -> tuple[list[R
     complete = True
     for path in _expand(paths):
         try:
-            payload = files.load(path)
+            payload = replace(files.load(path), received_at=datetime.now(UTC))
             if files.is_companion(payload.content):
                 say(f"{path.name}  skipped: it explains the files beside it")
                 continue
