@@ -148,3 +148,17 @@ def test_an_unexpected_failure_names_its_log(periscope, tmp_path):
     assert (result.returncode, result.stderr.count("\n")) == (1, 1)
     assert str(home / "logs" / "periscope.log") in result.stderr
     assert "Traceback" in Path(home / "logs" / "periscope.log").read_text()
+
+
+@pytest.mark.parametrize("arguments", [("status",), ("up",), ("demo", "--exit")], ids=lambda value: value[0])
+def test_a_database_that_cannot_be_reached_is_one_line_without_its_password(
+    periscope, monkeypatch, arguments
+):
+    monkeypatch.setenv("PERISCOPE_DATABASE__URL", "postgresql://someone:hunter2@127.0.0.1:1/periscope")
+    for name in ("DAGSTER", "APP", "API"):
+        monkeypatch.setenv(f"PERISCOPE_PORTS__{name}", "0")
+    result = periscope(*arguments)
+    assert result.returncode == 2
+    assert result.stderr.count("\n") == 1
+    assert "127.0.0.1" in result.stderr
+    assert "hunter2" not in result.stdout + result.stderr

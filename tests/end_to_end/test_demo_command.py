@@ -118,6 +118,8 @@ def test_services_answer_a_second_up_says_where_and_ctrl_c_leaves_nothing(simula
     assert all(address in again for address in addresses)
     assert "running" in simulated.run("status").stdout
     assert _assets(addresses[0]) == len(DATASETS)
+    with urllib.request.urlopen(f"{addresses[2]}/v1/surface/SIMX", timeout=60) as reply:
+        assert json.load(reply) == json.loads(simulated.run("show", "surface", "SIMX", "--json").stdout)
     output = finish(child)
     assert child.returncode == 0, output
     assert all(address in output for address in addresses)
