@@ -20,12 +20,15 @@ E. G. Haug (1998), "The Complete Guide to Option Pricing Formulas", ch. 1.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from periscope_analytics.arguments import columns, floats, not_negative
-from periscope_analytics.kernels.black import greeks_many, price_many
+from periscope_analytics.arguments import Flags, Floats, columns, floats, not_negative
+from periscope_analytics.kernels.black import greeks_many
+from periscope_analytics.kernels.black_lanes import greeks_lanes
+from periscope_analytics.threads import in_parts
 
 DAYS_PER_YEAR = 365.0
 
@@ -58,6 +61,17 @@ class Greeks:
     rho: NDArray[np.float64]
     vanna: NDArray[np.float64]
     volga: NDArray[np.float64]
+
+
+class FirstGreeks(NamedTuple):
+    """Price and first derivatives, and gamma; the attributes of :class:`Greeks` of the same names."""
+
+    price: NDArray[np.float64]
+    delta: NDArray[np.float64]
+    gamma: NDArray[np.float64]
+    vega: NDArray[np.float64]
+    theta: NDArray[np.float64]
+    rho: NDArray[np.float64]
 
 
 def price(
@@ -96,10 +110,8 @@ def price(
     shape, call, (f, k, t, v, d) = columns(
         is_call, forward=forward, strike=strike, tau=tau, vol=vol, discount=discount
     )
-    out = np.empty(f.size)
-    with np.errstate(all="ignore"):
-        price_many(f, k, t, v, call, d, out)
-    return out.reshape(shape)
+    out: Floats = _rows(1, f, k, t, v, call, d, np.empty(0))[0].reshape(shape)
+    return out
 
 
 def greeks(
@@ -116,28 +128,45 @@ def greeks(
     (one half at F = K) and gamma is infinite at F = K. At tau = 0, where the discount tells no rate, theta
     takes it as zero.
     """
-    t, d = floats("tau", tau), floats("discount", discount)
-    with np.errstate(all="ignore"):
-        rate = np.where(t > 0.0, -np.log(d) / t, 0.0)
-    return _greeks_at_rate(forward, strike, t, vol, is_call, d, rate)
+    shape, call, (f, k, t, v, d) = columns(
+        is_call, forward=forward, strike=strike, tau=tau, vol=vol, discount=discount
+    )
+    return Greeks(*(row.reshape(shape) for row in _rows(8, f, k, t, v, call, d, np.empty(0))))
 
 
-def _greeks_at_rate(
+def first_greeks(
     forward: ArrayLike,
     strike: ArrayLike,
     tau: ArrayLike,
     vol: ArrayLike,
     is_call: ArrayLike,
-    discount: ArrayLike,
-    rate: ArrayLike,
-) -> Greeks:
-    shape, call, (f, k, t, v, d, r) = columns(
-        is_call, forward=forward, strike=strike, tau=tau, vol=vol, discount=discount, rate=rate
+    discount: ArrayLike = 1.0,
+) -> FirstGreeks:
+    """Return :func:`greeks` without vanna and volga, in less time."""
+    shape, call, (f, k, t, v, d) = columns(
+        is_call, forward=forward, strike=strike, tau=tau, vol=vol, discount=discount
     )
-    out = np.empty((8, f.size))
+    return FirstGreeks(*(row.reshape(shape) for row in _rows(6, f, k, t, v, call, d, np.empty(0))))
+
+
+def _rows(
+    n_rows: int, f: Floats, k: Floats, t: Floats, v: Floats, call: Flags, d: Floats, rate: Floats
+) -> Floats:
+    """Return price, or price and derivatives, as rows; an empty `rate` means -ln(discount) / tau."""
+    out, rare = np.empty((n_rows, f.size)), np.zeros(f.size, dtype=np.bool_)
     with np.errstate(all="ignore"):
-        greeks_many(f, k, t, v, call, d, r, out)
-    return Greeks(*(row.reshape(shape) for row in out))
+
+        def part(begin: int, end: int) -> int:
+            return int(greeks_lanes(f, k, t, v, call, d, rate, out, rare, begin, end))
+
+        if in_parts(part, f.size):
+            at = np.flatnonzero(rare)
+            t_at, d_at = t[at], d[at]
+            r_at = rate[at] if rate.size else np.where(t_at > 0.0, -np.log(d_at) / t_at, 0.0)
+            exact = np.empty((8, at.size))
+            greeks_many(f[at], k[at], t_at, v[at], call[at], d_at, r_at, exact)
+            out[:, at] = exact[:n_rows]
+    return out
 
 
 def bsm_price(
@@ -200,7 +229,10 @@ def bsm_greeks(
     with np.errstate(all="ignore"):
         growth = np.exp((r - q) * t)
         forward = floats("spot", spot) * growth
-        g = _greeks_at_rate(forward, strike, t, vol, is_call, np.exp(-r * t), r)
+        shape, call, (f, k, t_each, v, d, r_each) = columns(
+            is_call, forward=forward, strike=strike, tau=t, vol=vol, discount=np.exp(-r * t), rate=r
+        )
+        g = Greeks(*(row.reshape(shape) for row in _rows(8, f, k, t_each, v, call, d, r_each)))
         held = g.delta * forward
         values = (
             g.price,

@@ -135,22 +135,6 @@ def price_one(forward: float, strike: float, s: float, is_call: bool, discount: 
 
 
 @njit(cache=True, error_model="numpy")
-def price_many(
-    forward: Floats,
-    strike: Floats,
-    tau: Floats,
-    vol: Floats,
-    is_call: NDArray[np.bool_],
-    discount: Floats,
-    out: Floats,
-) -> None:
-    """Fill `out` with prices; all arrays one-dimensional and of one length."""
-    for i in range(out.size):
-        s = total_vol(vol[i], tau[i])
-        out[i] = price_one(forward[i], strike[i], s, is_call[i], discount[i])
-
-
-@njit(cache=True, error_model="numpy")
 def _limit_greeks(
     forward: float, strike: float, tau: float, vol: float, is_call: bool, discount: float, rate: float
 ) -> tuple[float, float, float, float, float, float, float, float]:

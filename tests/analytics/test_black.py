@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from numba import config
 
 from periscope_analytics import black
+from periscope_analytics.kernels.black import greeks_many, mills
+from periscope_analytics.kernels.black_lanes import mills_lane
 
 REFERENCE = Path(__file__).resolve().parents[1] / "reference"
 
@@ -143,6 +146,48 @@ def test_at_expiry_and_at_zero_vol_the_limits_hold():
     assert g.vega.tolist() == [0.0, 0.0, 0.0]
     still = black.greeks(100.0, 90.0, 1.0, 0.0, True, np.exp(-0.05))
     assert still.theta == pytest.approx(0.05 * 10.0 * np.exp(-0.05) / 365.0)
+
+
+def test_every_lane_of_a_batch_agrees_with_the_scalar_kernel():
+    rng = np.random.default_rng(3)
+    n = 400 if os.environ.get("NUMBA_DISABLE_JIT") else 30_000
+    k = rng.choice([0.0, 1e-12, 1.0], n, p=[0.05, 0.05, 0.9]) * rng.uniform(-12.0, 12.0, n)
+    s = np.exp(rng.uniform(np.log(1e-4), np.log(8.0), n))
+    tau, call, discount = rng.uniform(0.01, 3.0, n), rng.random(n) < 0.5, rng.uniform(0.3, 1.1, n)
+    strike, vol = 100.0 * np.exp(k), s / np.sqrt(tau)
+    vol[::97], tau[::101], strike[::103] = 0.0, 0.0, np.nan
+    rate = np.where(tau > 0.0, -np.log(discount) / np.where(tau > 0.0, tau, 1.0), 0.0)
+    exact = np.empty((8, n))
+    forward = np.full(n, 100.0)
+    with np.errstate(all="ignore"):
+        greeks_many(forward, strike, tau, vol, call, discount, rate, exact)
+    g = black.greeks(forward, strike, tau, vol, call, discount)
+    got = np.array([g.price, g.delta, g.gamma, g.vega, g.theta, g.rho, g.vanna, g.volga])
+    assert np.array_equal(np.isnan(got), np.isnan(exact))
+    with np.errstate(all="ignore"):
+        parts = np.abs(rate * exact[0]) + np.abs(exact[3] * vol / tau)
+        scale = np.abs(exact[:6]) + np.array([[0.0], [0.0], [0.0], [0.0], [1.0], [0.0]]) * parts + 1e-290
+        error = np.abs(got[:6] - exact[:6]) / (scale * (1.0 + (k / s) ** 2))
+    assert np.nanmax(np.where(np.isfinite(exact[:6]), error, 0.0)) < 4e-15
+    first = black.first_greeks(forward, strike, tau, vol, call, discount)
+    assert all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first, got, strict=False))
+
+
+def test_threads_change_nothing(monkeypatch):
+    n = 1_000 if os.environ.get("NUMBA_DISABLE_JIT") else 120_001
+    strike = np.linspace(50.0, 200.0, n)
+    tau = np.where(np.arange(n) % 1000 == 7, 0.0, 0.5)
+    together = []
+    for threads in (1, 2):
+        monkeypatch.setattr(config, "NUMBA_NUM_THREADS", threads)
+        together.append(black.price(100.0, strike, tau, 0.2, True))
+    assert np.array_equal(*together)
+
+
+def test_both_mills_ratios_are_one():
+    for z in np.linspace(0.0, 60.0, 200):
+        p, r = mills_lane(z)
+        assert np.allclose(mills(z), (p / (p * z + r), r / (p * z + r)), rtol=3e-16)
 
 
 anything = st.one_of(st.floats(), st.sampled_from([0.0, -0.0, 5e-324, 1e-310, 1e308, np.inf, np.nan]))
