@@ -1,6 +1,6 @@
 """The ``periscope`` command.
 
-What belongs here: commands, options and their help. What does not: what they do (``app.commands``); that is
+What belongs here: commands, options and their help. What does not: what they do (``app.terminal``); that is
 imported only when a command runs, so that ``--help`` is quick.
 """
 
@@ -14,7 +14,7 @@ from typing import Annotated, NoReturn
 import click
 import typer
 
-from app.commands.choices import FileFormat, View
+from app.terminal.choices import FileFormat, View
 
 INTERRUPTED = 130
 """Exit code of a command that Ctrl-C or SIGTERM ended."""
@@ -42,7 +42,7 @@ def demo(
     through: Annotated[str | None, typer.Option(help="Last session to simulate, YYYY-MM-DD.")] = None,
 ) -> None:
     """Build five sessions of a simulated market, then run Dagster, the app and the API."""
-    from app.commands import building
+    from app.terminal import building
 
     building.demo(exit_after, through)
 
@@ -50,7 +50,7 @@ def demo(
 @app.command()
 def up() -> None:
     """Run Dagster, the app and the API on what is stored; Ctrl-C stops them."""
-    from app.commands import serving
+    from app.terminal import serving
 
     serving.up()
 
@@ -58,7 +58,7 @@ def up() -> None:
 @app.command()
 def stop() -> None:
     """Stop the services and the embedded database of this home."""
-    from app.commands import serving
+    from app.terminal import serving
 
     serving.stop()
 
@@ -72,7 +72,7 @@ def materialize(
     ] = None,
 ) -> None:
     """Build the assets of one date and universe."""
-    from app.commands import building
+    from app.terminal import building
 
     _finish(building.materialize(date, universe, select), 1)
 
@@ -94,8 +94,8 @@ def ingest(
     ] = False,
 ) -> None:
     """Take in files of option chains and build everything from them."""
-    from app.commands import ingest as command
-    from app.commands.reading import load_settings
+    from app.terminal import ingest as command
+    from app.terminal.reading import load_settings
 
     settings = load_settings()
     asked = command.wanted(settings, layout, universe, symbols, from_, to)
@@ -105,7 +105,7 @@ def ingest(
 @app.command()
 def status(as_json: Json = False) -> None:
     """Show what is published, how fresh it is, and which services run."""
-    from app.commands import status as command
+    from app.terminal import status as command
 
     command.status(as_json)
 
@@ -120,10 +120,10 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a chain, surface, skew, Heston fit or signals of a symbol."""
-    from app.commands.console import day
+    from app.terminal.output import day
 
     only = None if expiry is None else day(expiry, "--expiry")
-    from app.commands import show as command
+    from app.terminal import show as command
 
     command.show(view, symbol, as_of, known_at, only, as_json)
 
@@ -140,7 +140,7 @@ def export(
     known_at: KnownAt = None,
 ) -> None:
     """Write the rows of a dataset as files, one for each of its tables."""
-    from app.commands import export as command
+    from app.terminal import export as command
 
     command.export(dataset, symbol, file_format, output, as_of, known_at)
 
@@ -172,7 +172,7 @@ def main() -> NoReturn:
         typer.echo(f"periscope: {error.format_message()} (periscope --help)", err=True)
         code = error.exit_code
     except Exception as error:
-        from app.commands.failures import explain
+        from app.terminal.failures import explain
 
         code = explain(error)
     sys.exit(code if isinstance(code, int) else 0)

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from app.commands import console
-from app.commands.building import last_sessions
-from app.commands.console import UserError
-from app.commands.ingest import spans
+from app.terminal import output
+from app.terminal.building import last_sessions
+from app.terminal.ingest import spans
+from app.terminal.output import UserError
 
 PERISCOPE = [sys.executable, "-m", "app.cli"]
 
@@ -118,15 +118,15 @@ def test_a_range_never_covers_a_session_for_which_nothing_landed():
 
 def test_times_are_utc_with_their_zone_and_absent_numbers_are_dashes():
     moment = datetime(2026, 1, 2, 16, 0, tzinfo=UTC)
-    assert console.when(moment) == "2026-01-02 16:00 UTC"
-    assert console.exactly(moment) == "2026-01-02T16:00:00.000000Z"
-    assert console.number(float("nan")) == console.number(None) == console.when(None) == "-"
-    assert console.number(0.2, 1, 100.0) == "20.0"
-    assert console.age(timedelta(hours=3)) == "3 h"
+    assert output.when(moment) == "2026-01-02 16:00 UTC"
+    assert output.exactly(moment) == "2026-01-02T16:00:00.000000Z"
+    assert output.number(float("nan")) == output.number(None) == output.when(None) == "-"
+    assert output.number(0.2, 1, 100.0) == "20.0"
+    assert output.age(timedelta(hours=3)) == "3 h"
 
 
 def test_columns_line_up_and_nothing_is_cut():
-    lines = list(console.columns(("symbol", "n"), [("SPX", "1"), ("A" * 200, "12,345")], left=("symbol",)))
+    lines = list(output.columns(("symbol", "n"), [("SPX", "1"), ("A" * 200, "12,345")], left=("symbol",)))
     assert (
         len({line.rindex(end) + len(end) for line, end in zip(lines, ("n", "1", "12,345"), strict=True)}) == 1
     )
@@ -134,10 +134,10 @@ def test_columns_line_up_and_nothing_is_cut():
 
 
 def test_a_date_is_ten_characters():
-    assert console.day("2026-01-02", "--date") == date(2026, 1, 2)
+    assert output.day("2026-01-02", "--date") == date(2026, 1, 2)
     for text in ("2026-1-2", "2026-W01-1", "", "2026-01-02T00:00:00"):
         with pytest.raises(UserError, match="--date"):
-            console.day(text, "--date")
+            output.day(text, "--date")
 
 
 def test_an_unexpected_failure_names_its_log(periscope, tmp_path):

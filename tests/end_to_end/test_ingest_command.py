@@ -12,7 +12,7 @@ import pytest
 
 from tests.end_to_end.command_line import Periscope
 
-pytestmark = [pytest.mark.data, pytest.mark.xdist_group("recorded"), pytest.mark.slow]
+pytestmark = [pytest.mark.data, pytest.mark.slow]
 LINE = re.compile(
     r"^(\S+)  (\S+ \S+ UTC)  (\w+)  ([\d,]+) accepted \+ ([\d,]+) quarantined  \((.+)\)$", re.MULTILINE
 )

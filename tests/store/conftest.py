@@ -47,7 +47,7 @@ def timescale_url() -> Iterator[str]:
 
 
 # One worker runs all of them, so that the server is started once.
-TIMESCALE = [pytest.mark.timescale, pytest.mark.timeout(900), pytest.mark.xdist_group("timescale")]
+TIMESCALE = [pytest.mark.timescale, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(params=["embedded", pytest.param("timescale", marks=TIMESCALE)])

@@ -93,7 +93,6 @@ def test_a_database_without_schema_says_so(empty_url):
 
 @pytest.mark.timescale
 @pytest.mark.timeout(900)
-@pytest.mark.xdist_group("timescale")
 @pytest.mark.parametrize("any_url", ["timescale"], indirect=True)
 def test_data_tables_are_hypertables_with_their_chunks(any_url, any_store):
     any_store.publish([chain_draft()], any_store.fence())

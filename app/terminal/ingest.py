@@ -14,8 +14,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.commands.building import build, dagster_instance, moment
-from app.commands.console import UserError, complain, day, say, when
+from app.terminal.building import build, dagster_instance, moment
+from app.terminal.output import UserError, complain, day, say, when
 from periscope_analytics.conventions import check_symbol, listing
 from periscope_assets.settings import Settings
 from periscope_assets.sources import files

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from app.commands.choices import FileFormat
-from app.commands.console import UserError, say
-from app.commands.reading import load_settings, queries
-from app.commands.tables import exported_columns
 from app.queries import Answer
+from app.terminal.choices import FileFormat
+from app.terminal.output import UserError, say
+from app.terminal.reading import load_settings, queries
+from app.terminal.tables import exported_columns
 
 
 def export(

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from app.commands.console import UserError, say
-from app.commands.reading import load_settings
 from app.services import state
 from app.services.processes import wait_until
 from app.services.state import AlreadyRunningError, HomeState, supervisor_lock
+from app.terminal.output import UserError, say
+from app.terminal.reading import load_settings
 from periscope_assets.settings import Settings
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import traceback
 from datetime import UTC, datetime
 
-from app.commands.console import UserError, complain
-from app.commands.logs import log_file
+from app.terminal.logs import log_file
+from app.terminal.output import UserError, complain
 
 BAD_INPUT, UNEXPECTED = 2, 1
 _ANSWERS = frozenset(
@@ -45,7 +45,7 @@ def _is_answer(error: BaseException) -> bool:
 
 def _where(error: BaseException) -> str:
     """Append the traceback to the log of this home and say where that is."""
-    from app.commands.reading import load_settings
+    from app.terminal.reading import load_settings
 
     try:
         path = log_file(load_settings().home)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 
-from app.commands.console import age, columns, number, say, when
-from app.commands.reading import load_settings, queries
-from app.commands.tables import rows_of
 from app.queries import Answer, to_jsonable
 from app.services import state
 from app.services.state import HomeState
+from app.terminal.output import age, columns, number, say, when
+from app.terminal.reading import load_settings, queries
+from app.terminal.tables import rows_of
 from periscope_assets.settings import Settings
 
 

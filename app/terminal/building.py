@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from app.commands.console import UserError, columns, complain, day, say, when, working
-from app.commands.reading import load_settings
-from app.commands.serving import serve
+from app.terminal.output import UserError, columns, complain, day, say, when, working
+from app.terminal.reading import load_settings
+from app.terminal.serving import serve
 from periscope_assets.settings import Settings
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from datetime import date
 
-from app.commands import tables
-from app.commands.choices import View
-from app.commands.console import exactly, say
-from app.commands.reading import load_settings, queries
 from app.queries import Answer, Queries, to_jsonable
+from app.terminal import tables
+from app.terminal.choices import View
+from app.terminal.output import exactly, say
+from app.terminal.reading import load_settings, queries
 
 _LINES = {
     View.CHAIN: tables.chain,

@@ -11,8 +11,8 @@ from typing import Any
 
 import pandas as pd
 
-from app.commands.console import ABSENT, columns, exactly, number
 from app.queries import Answer
+from app.terminal.output import ABSENT, columns, exactly, number
 from periscope_analytics.conventions import AM, PM, UTC08, settlement_time
 
 _BPS = 1e4

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from app.commands.console import UserError
-from app.commands.logs import log_to_file
+from app.terminal.logs import log_to_file
+from app.terminal.output import UserError
 from periscope_assets.settings import Settings
 
 if TYPE_CHECKING:
