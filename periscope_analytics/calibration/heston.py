@@ -5,15 +5,19 @@ gradient (``heston``, ``kernels.heston``).
 
 Levenberg-Marquardt on implied-vol residuals with the analytic gradient of the characteristic function, after
 Y. Cui, S. del Bano Rollin, G. Germano (2017), "Full and fast calibration of the Heston stochastic volatility
-model", European Journal of Operational Research 263(2).
+model", European Journal of Operational Research 263(2). Where the local search ends badly, differential
+evolution looks for another valley: R. Storn, K. Price (1997), "Differential evolution: a simple and efficient
+heuristic for global optimization over continuous spaces", Journal of Global Optimization 11.
 """
 
 from __future__ import annotations
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import Bounds, differential_evolution
 
 from periscope_analytics import black
 from periscope_analytics.calibration.objective import (
@@ -39,6 +43,12 @@ SMALLEST_VALUE = 1e-7
 """Out-of-the-money value over the forward below which a quote says nothing."""
 WARM_UP = 8
 
+SEED = 1997
+POPULATION, GENERATIONS = 6, 20
+GLOBAL_QUOTES, GLOBAL_EXPIRIES, GLOBAL_TOLERANCE = 60, 8, 1e-6
+DISAGREEMENT = 1.01
+"""Ratio of costs above which two converged searches count as different valleys."""
+
 
 def fit_heston(
     forward: ArrayLike,
@@ -47,6 +57,7 @@ def fit_heston(
     iv: ArrayLike,
     weights: ArrayLike | None = None,
     initial: HestonParams | None = None,
+    global_search: bool | None = None,
 ) -> Calibration[HestonParams]:
     """Fit Heston parameters to implied vols of any strikes and expiries.
 
@@ -59,13 +70,17 @@ def fit_heston(
         Weight of each squared vol residual; equal by default, zero leaves a quote out.
     initial : HestonParams, optional
         First starting point; two others are derived from the quotes.
+    global_search : bool, optional
+        Whether to look for other valleys by differential evolution, from a fixed seed, and to keep the best
+        end. By default only where the local search does not converge or ends at a bound, or where its starts
+        have converged to different ends.
 
     Returns
     -------
     Calibration of HestonParams
         Residuals are model vol minus market vol. Status TOO_FEW_STRIKES (fewer usable quotes than
         parameters), AT_BOUND, NOT_CONVERGED, UNIDENTIFIED (quotes that do not tell all parameters apart, one
-        expiry for instance) or OK.
+        expiry for instance: a standard error exceeds its parameter, or 1 for rho) or OK.
 
     Raises
     ------
@@ -80,12 +95,30 @@ def fit_heston(
     usable &= value > SMALLEST_VALUE
     if int(usable.sum()) < N_PARAMS:
         return nothing_fitted(Status.TOO_FEW_STRIKES, f.size, N_PARAMS)
-    objective = _objective(k[usable], t[usable], vol[usable], value[usable], np.sqrt(weight[usable]))
-    starts = _starts(k[usable], t[usable], vol[usable], initial)
-    best, iterations, evaluations = _best_of(objective, starts)
+    quotes = _Quotes(k[usable], t[usable], vol[usable], value[usable], np.sqrt(weight[usable]))
+    objective, starts = _objective(*quotes), _starts(quotes.k, quotes.tau, quotes.vol, initial)
+    best, iterations, evaluations, agreed = _best_of(objective, starts)
+    if global_search or (global_search is None and not agreed):
+        elsewhere, tries = _global(quotes, starts[-1])
+        polished = least_squares(objective, elsewhere, LOWER, UPPER, max_iterations=200)
+        iterations, evaluations = (
+            iterations + polished.n_iterations,
+            evaluations + tries + polished.n_evaluations,
+        )
+        best = polished if not best.cost <= polished.cost else best
     residuals = np.full(f.size, np.nan)
     residuals[usable] = best.residuals / np.sqrt(weight[usable])
-    return summarise(HestonParams(*best.x.tolist()), best, residuals, iterations, evaluations)
+    fit = summarise(HestonParams(*best.x.tolist()), best, residuals, iterations, evaluations)
+    vague = fit.status is Status.OK and bool(np.any(fit.stderr > np.append(best.x[:4], 1.0)))
+    return replace(fit, status=Status.UNIDENTIFIED) if vague else fit
+
+
+class _Quotes(NamedTuple):
+    k: Floats
+    tau: Floats
+    vol: Floats
+    value: Floats
+    root_weight: Floats
 
 
 def _objective(k: Floats, tau: Floats, vol: Floats, value: Floats, root_weight: Floats) -> Residuals:
@@ -119,10 +152,47 @@ def _starts(k: Floats, tau: Floats, vol: Floats, initial: HestonParams | None) -
     return derived if initial is None else [np.array(astuple(initial)), *derived]
 
 
-def _best_of(objective: Residuals, starts: list[Floats]) -> tuple[Optimum, int, int]:
-    """Return the best optimum and the work done: a few steps from each start, then the best to its end."""
+def _best_of(objective: Residuals, starts: list[Floats]) -> tuple[Optimum, int, int, bool]:
+    """Return the best optimum, the work done, and whether there is no sign of a better one.
+
+    A few steps are taken from each start, then the best goes to its end.
+    """
     tried = [least_squares(objective, start, LOWER, UPPER, max_iterations=WARM_UP) for start in starts]
     first = min(tried, key=lambda optimum: optimum.cost if np.isfinite(optimum.cost) else np.inf)
     best = least_squares(objective, first.x, LOWER, UPPER, max_iterations=200)
     work = [*tried, best]
-    return best, sum(o.n_iterations for o in work), sum(o.n_evaluations for o in work)
+    agreed = best.converged and not best.at_bound and np.isfinite(best.cost)
+    agreed &= not any(o.converged and o.cost > DISAGREEMENT * best.cost + TOLERANCE for o in tried)
+    return best, sum(o.n_iterations for o in work), sum(o.n_evaluations for o in work), bool(agreed)
+
+
+def _global(quotes: _Quotes, around: Floats) -> tuple[Floats, int]:
+    """Return the best point of a differential evolution on some of the quotes, and its evaluations.
+
+    Variances are searched in decades around those of `around`; all but the correlation by their logarithm.
+    """
+    expiries = _evenly(np.unique(quotes.tau), GLOBAL_EXPIRIES)
+    order = np.lexsort((quotes.k, quotes.tau))
+    some = _evenly(order[np.isin(quotes.tau[order], expiries)], GLOBAL_QUOTES)
+    k, tau, vol, value, root_weight = (column[some] for column in quotes)
+    is_call = k > 0.0
+    vega = black.greeks(1.0, np.exp(k), tau, vol, is_call).vega
+
+    def cost(x: Floats) -> float:
+        params = np.append(np.exp(x[:4]), x[4])
+        call, put, _ = forward_values(params, k, tau, GLOBAL_TOLERANCE)
+        total = float(np.sum((root_weight * (np.where(is_call, call, put) - value) / vega) ** 2))
+        return total if np.isfinite(total) else 1e300
+
+    low = np.append(np.log([0.05 * around[0], 0.05, 0.05 * around[2], 0.05]), -0.98)
+    high = np.append(np.log([20.0 * around[0], 50.0, 20.0 * around[2], 8.0]), 0.98)
+    found = differential_evolution(
+        cost, Bounds(low, high), init="sobol", polish=False,
+        popsize=POPULATION, maxiter=GENERATIONS, tol=1e-3, rng=np.random.default_rng(SEED),
+    )  # fmt: skip
+    return np.append(np.exp(found.x[:4]), found.x[4]), int(found.nfev)
+
+
+def _evenly(values: NDArray[Any], n: int) -> NDArray[Any]:
+    """Return at most `n` of the values, evenly spaced in their order."""
+    return values[np.unique(np.linspace(0, values.size - 1, n).astype(np.intp))]

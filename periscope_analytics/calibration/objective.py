@@ -88,6 +88,11 @@ def least_squares(
     while iteration < max_iterations and not converged and np.isfinite(cost):
         iteration += 1
         trial, predicted = _step(x, r, jac, damping, lower, upper)
+        if predicted < 0.0 and damping <= 1e12:
+            # The box has bent a long step uphill: that is no sign of an optimum, a shorter one may lead down.
+            damping *= growth
+            growth *= 2.0
+            continue
         if predicted <= tolerance * cost or cost == 0.0:
             converged = True
             break
