@@ -17,7 +17,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from periscope_analytics.arguments import columns
+from periscope_analytics.errors import Status
 from periscope_analytics.kernels.black import implied_many
+from periscope_analytics.kernels.black_lanes import implied_lanes
+from periscope_analytics.threads import in_parts
 
 
 class ImpliedVol(NamedTuple):
@@ -73,6 +76,16 @@ def implied_vol(
         is_call, price=price, forward=forward, strike=strike, tau=tau, discount=discount
     )
     sigma, status = np.empty(p.size), np.empty(p.size, dtype=np.int8)
+    rare = np.zeros(p.size, dtype=np.bool_)
+    status.fill(Status.OK)
     with np.errstate(all="ignore"):
-        implied_many(p, f, k, t, call, d, sigma, status)
+
+        def part(begin: int, end: int) -> int:
+            return int(implied_lanes(p, f, k, t, call, d, sigma, rare, begin, end))
+
+        if in_parts(part, p.size):
+            at = np.flatnonzero(rare)
+            vols, codes = np.empty(at.size), np.empty(at.size, dtype=np.int8)
+            implied_many(p[at], f[at], k[at], t[at], call[at], d[at], vols, codes)
+            sigma[at], status[at] = vols, codes
     return ImpliedVol(sigma.reshape(shape), status.reshape(shape))

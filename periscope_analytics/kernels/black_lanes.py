@@ -26,6 +26,8 @@ _F, _K, _T, _V, _D, _R, _SIGN, _S, _D1, _D2, _DENSITY, _TAIL, _OTHER, _RARE, _OU
     _BLOCK * j for j in range(15)
 )
 _SIZE = _OUT + _BLOCK * 8
+_PRICE, _EDGE, _X, _B, _LOG_B, _STEP = _V, _R, _D1, _D2, _DENSITY, _OUT
+_KAPPA = 0.3633802276324187
 
 
 @njit(cache=True, error_model="numpy")
@@ -267,6 +269,155 @@ def greeks_lanes(
             _derivatives(w, m, with_rate, out.shape[0] > 6)
         for j in range(out.shape[0]):
             _copy(w, _OUT + j * _BLOCK, out[j], start, m)
+        if n_rare > 0:
+            total += n_rare
+            for i in range(m):
+                rare[start + i] = w[_RARE + i] > 0.0
+    return total
+
+
+@njit(cache=True, error_model="numpy")
+def _normalise(w: Floats, m: int) -> None:
+    """Write x, exp(x/2), b and ln b, and the marks of the lanes left to the scalar solver."""
+    for i in range(m):
+        f, k, tau, d, price = w[_F + i], w[_K + i], w[_T + i], w[_D + i], w[_PRICE + i]
+        time_value = price - d * max(w[_SIGN + i] * (f - k), 0.0)
+        x = -abs(log_ratio_lane(f, k))
+        edge = np.sqrt(min(f, k) / max(f, k))
+        b = time_value / d / np.sqrt(f * k)
+        w[_X + i] = x
+        w[_EDGE + i] = edge
+        w[_B + i] = b
+        w[_LOG_B + i] = log_ratio_lane(b, 1.0)
+        sound = (f > 1e-50) & (f < 1e50) & (k > 1e-50) & (k < 1e50) & (d > 1e-50) & (d < 1e50)
+        sound = sound & (tau > 1e-12) & (tau < 1e6) & (x > -100.0) & (b > 1e-280) & (b < 0.6 * edge)
+        w[_RARE + i] = 0.0 if sound else 1.0
+
+
+@njit(cache=True, error_model="numpy")
+def _guesses(w: Floats, m: int) -> None:
+    """Write a first s: the limit of small s where it is small, else Stefanica and Radoicic's formula.
+
+    As ``black._guess_small`` and ``black._guess_large``.
+    """
+    for i in range(m):
+        x, b, edge = w[_X + i], w[_B + i], w[_EDGE + i]
+        q = np.sqrt(3.0 + log_ratio_lane(-x, b))
+        top = 0.068355053689464193 * q - 0.35603465315603067
+        top = ((top * q + 0.7900561325781752) * q - 0.88503159272175425) * q + 0.50468032061979406
+        top = top * q - 0.10253225236230339
+        low = 0.048081137151655601 * q - 0.23749331892019884
+        low = ((low * q + 0.66179824083374472) * q - 1.0873744654811119) * q + 1.0
+        at_money = (b - 0.5 * x) * (1.0 / _INV_SQRT_2PI)
+        w[_STEP + i] = at_money if -x < 0.1422740715865136 * b else -x * low / top
+    for i in range(m):
+        x, b, edge, small = w[_X + i], w[_B + i], w[_EDGE + i], w[_STEP + i]
+        c = edge - b
+        grown = exp_lane(_KAPPA * max(x, -100.0))
+        shrunk = 1.0 / grown
+        inverse_edge = 1.0 / edge
+        half = 0.5 * (inverse_edge - edge)
+        ratio = grown * inverse_edge
+        u = 4.0 * b * (b + 2.0 * half)
+        q_a = (grown - shrunk) * (grown - shrunk)
+        q_b = 2.0 * u * (grown + shrunk) + 8.0 * half * (ratio - 1.0 / ratio)
+        q_c = u * 4.0 * c * (edge + inverse_edge - c)
+        g = 2.0 * q_c / (q_b + np.sqrt(q_b * q_b + 4.0 * q_a * q_c))
+        radius = -0.5 * np.pi * log_ratio_lane(g, 1.0)
+        both = np.sqrt(radius - x) + np.sqrt(max(radius + x, 0.0))
+        large = both if u - 2.0 + g * (grown + shrunk) > 0.0 else -2.0 * x / both
+        w[_S + i] = small if (small < 0.6) & (w[_LOG_B + i] < -0.5) else large
+
+
+@njit(cache=True, error_model="numpy")
+def _improve(w: Floats, m: int) -> None:
+    """Take one Householder step of order four in every lane, on the objectives of ``black._residual``."""
+    for i in range(m):
+        h, t = w[_X + i] / w[_S + i], 0.5 * w[_S + i]
+        p, r = mills_lane(t - h)
+        w[_TAIL + i] = p / (p * (t - h) + r)
+    for i in range(m):
+        h, t = w[_X + i] / w[_S + i], 0.5 * w[_S + i]
+        short = (t <= 0.5) & (w[_X + i] >= -8.0)
+        z = -h if short else abs(h + t)
+        p, r = mills_lane(z)
+        w[_OTHER + i] = (r if short else p) / (p * z + r)
+    for i in range(m):
+        x, s, tail, other = w[_X + i], w[_S + i], w[_TAIL + i], w[_OTHER + i]
+        h, t = x / s, 0.5 * s
+        a = 0.5 * (h * h + t * t)
+        short = (t <= 0.5) & (x >= -8.0)
+        per_e = exp_lane(min(a, 700.0)) * (1.0 / _INV_SQRT_2PI)
+        gap = other - tail if h + t <= 0.0 else w[_EDGE + i] * per_e - (other + tail)
+        below = series_lane(h, t, other) if short else gap
+        w[_STEP + _BLOCK + i] = below
+        w[_STEP + 2 * _BLOCK + i] = w[_B + i] * per_e - below
+    for i in range(m):
+        x, s, lb = w[_X + i], w[_S + i], w[_LOG_B + i]
+        below, plain = w[_STEP + _BLOCK + i], w[_STEP + 2 * _BLOCK + i]
+        inverse = 1.0 / s
+        h, t = x * inverse, 0.5 * s
+        value = log_ratio_lane(below, 1.0) - 0.5 * (h * h + t * t) - 0.9189385332046727
+        slope = 1.0 / below
+        eta = (h - t) * (h + t) * inverse
+        third = eta * eta - 3.0 * h * h * inverse * inverse - 0.25
+        miss = (value - lb) / lb
+        bend = -slope / value
+        deep = lb < -1.5 + 0.5 * x
+        newton = -2.0 * value * below * miss / (1.0 + np.sqrt(1.0 + miss)) if deep else plain
+        first = eta - slope + 1.5 * bend if deep else eta
+        curved = third - 3.0 * slope * eta + 2.0 * slope * slope
+        second = curved + 4.5 * bend * (eta - slope) + 3.75 * bend * bend if deep else third
+        step = newton * (1.0 + 0.5 * first * newton) / (1.0 + newton * (first + second * newton / 6.0))
+        w[_STEP + i] = step
+        w[_S + i] = s + step
+
+
+@njit(cache=True, error_model="numpy")
+def _settle(w: Floats, m: int) -> int:
+    """Write the vol, and mark the lanes whose last step was not small; return the number of marked lanes."""
+    n_rare = 0
+    for i in range(m):
+        s, step = w[_S + i], w[_STEP + i]
+        rare = (w[_RARE + i] > 0.0) | (not ((abs(step) <= 1e-5 * s) & (s < 30.0)))
+        w[_STEP + i] = s / np.sqrt(w[_T + i])
+        w[_RARE + i] = 1.0 if rare else 0.0
+        n_rare += 1 if rare else 0
+    return n_rare
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def implied_lanes(
+    price: Floats,
+    forward: Floats,
+    strike: Floats,
+    tau: Floats,
+    is_call: NDArray[np.bool_],
+    discount: Floats,
+    sigma: Floats,
+    rare: Marks,
+    begin: int,
+    end: int,
+) -> int:
+    """Fill elements begin to end - 1 of `sigma`; mark and count those left to the scalar solver in `rare`."""
+    w = np.empty(_SIZE)
+    total = 0
+    for start in range(begin, end, _BLOCK):
+        m = min(_BLOCK, end - start)
+        _copy(price, start, w, _PRICE, m)
+        _copy(forward, start, w, _F, m)
+        _copy(strike, start, w, _K, m)
+        _copy(tau, start, w, _T, m)
+        _copy(discount, start, w, _D, m)
+        calls = is_call[start : start + m]
+        for i in range(m):
+            w[_SIGN + i] = 1.0 if calls[i] else -1.0
+        _normalise(w, m)
+        _guesses(w, m)
+        _improve(w, m)
+        _improve(w, m)
+        n_rare = _settle(w, m)
+        _copy(w, _STEP, sigma, start, m)
         if n_rare > 0:
             total += n_rare
             for i in range(m):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from periscope_analytics import black
 from periscope_analytics.errors import Status
 from periscope_analytics.implied_vol import implied_vol
+from periscope_analytics.kernels.black_lanes import implied_lanes
 
 EPS = np.finfo(float).eps
 
@@ -54,6 +55,20 @@ def test_round_trip_in_and_out_of_the_money(k, s, is_call, tau, discount):
         assert error <= 8.0
     else:
         assert status in (Status.AT_EXERCISE, Status.ABOVE_MAXIMUM)
+
+
+def test_ordinary_options_are_all_solved_in_lanes():
+    rng = np.random.default_rng(12)
+    n = 300 if os.environ.get("NUMBA_DISABLE_JIT") else 20_000
+    s = rng.uniform(0.01, 1.5, n)
+    k = rng.uniform(-6.0, 6.0, n) * s
+    forward, one = np.full(n, 100.0), np.ones(n)
+    price = black.price(forward, 100.0 * np.exp(k), 1.0, s, k > 0)
+    sigma, rare = np.empty(n), np.zeros(n, dtype=bool)
+    with np.errstate(all="ignore"):
+        left = implied_lanes(price, forward, 100.0 * np.exp(k), one, k > 0, one, sigma, rare, 0, n)
+    assert left == rare.sum() == 0
+    assert np.abs(sigma - s).max() <= 1e-13
 
 
 def test_the_hard_example():
