@@ -9,6 +9,18 @@ from periscope_analytics.calibration.heston import fit_heston
 from periscope_analytics.calibration.ou import fit_ou
 from periscope_analytics.calibration.result import Calibration
 from periscope_analytics.calibration.sabr import fit_sabr
+from periscope_analytics.calibration.served import SliceQuotes, fit_surface
+from periscope_analytics.calibration.slice import fit_slice
 from periscope_analytics.calibration.svi import fit_svi
 
-__all__ = ["Calibration", "fit_essvi", "fit_heston", "fit_ou", "fit_sabr", "fit_svi"]
+__all__ = [
+    "Calibration",
+    "SliceQuotes",
+    "fit_essvi",
+    "fit_heston",
+    "fit_ou",
+    "fit_sabr",
+    "fit_slice",
+    "fit_surface",
+    "fit_svi",
+]
