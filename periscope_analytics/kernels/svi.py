@@ -8,7 +8,7 @@ Parameters are ordered a, b, rho, m, sigma. Starting points come from variable p
 sigma) the smile is linear in (a, b rho sigma, b sigma), solved exactly within its constraints (De Marco,
 Martini 2009, "Quasi-explicit calibration of Gatheral's SVI model", Zeliade). Levenberg-Marquardt in all five
 then polishes. The conditions against arbitrage make several valleys: the search for them starts from both
-optima without conditions and from the best point of the coarse grid that meets them.
+optima without conditions and from a tame smile that meets them.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ FINE, ROUGH = 1e-10, 1e-6
 TIGHTENINGS = 8
 NEAR_LEAST = 0.02
 SIGMA_SHARES = (0.03, 0.1, 0.3, 1.0)
+TAME_RHO, TAME_SHARES = (-0.8, -0.4, 0.0, 0.4, 0.8), (0.95, 0.5, 0.25)
 
 
 @njit(cache=True, error_model="numpy")
@@ -419,15 +420,35 @@ def _constrain(x: Floats, quotes: Quotes, box: Floats, counts: Floats) -> bool:
 
 
 @njit(cache=True, error_model="numpy")
-def _starts(k: Floats, w: Floats, q: Floats, low: float, span: float, free: bool, best: Floats) -> None:
-    """Fill the two best points of a coarse grid over (m, sigma) and, if `free`, the best with g >= 0."""
+def _tame(quotes: Quotes, best: Floats) -> None:
+    """Fill `best` with the closest of a few smiles that are free of butterfly arbitrage whatever the quotes.
+
+    They are SSVI's (Gatheral, Jacquier 2014, theorem 4.2), at the total variance quoted nearest the money.
+    """
+    k, w, q, _ = quotes
+    x, w_x, least = np.empty(N), np.empty(N), math.inf
+    theta = w[np.argmin(np.abs(k))]
+    for rho in TAME_RHO:
+        room = 4.0 / (theta * (1.0 + abs(rho)))
+        for share in TAME_SHARES:
+            phi, bend = share * min(room, math.sqrt(room)), math.sqrt(1.0 - rho * rho)
+            x[0], x[1], x[2] = 0.5 * theta * bend * bend, 0.5 * theta * phi, rho
+            x[3], x[4] = -rho / phi, bend / phi
+            cost = 0.0
+            for i in range(k.size):
+                cost += q[i] * (_smile(k[i], x, w_x) - w[i]) ** 2
+            if cost < least:
+                least, best[:] = cost, x
+
+
+@njit(cache=True, error_model="numpy")
+def _starts(k: Floats, w: Floats, q: Floats, low: float, span: float, best: Floats) -> None:
+    """Fill the two best starting points of a coarse grid over (m, sigma)."""
     x = np.empty(N)
-    first, second, third = math.inf, math.inf, math.inf
+    first, second = math.inf, math.inf
     for i in range(7):
         for j in range(4):
             cost = _project(k, w, q, low + span * (i - 0.5) / 5.0, span * SIGMA_SHARES[j], x)
-            if free and cost < third and least_g(x) >= 0.0:
-                third, best[2] = cost, x
             if cost < first:
                 second, best[1] = first, best[0].copy()
                 first, best[0] = cost, x
@@ -449,27 +470,10 @@ def _fill_box(low: float, high: float, largest: float, box: Floats) -> None:
 def fit(
     k: Floats, w: Floats, q: Floats, arbitrage_free: bool, x: Floats, box: Floats, counts: Floats
 ) -> bool:
-    """Fill `x` with the fitted parameters.
+    """Fill `x`, shape (5,), with the fitted parameters; return whether the last descent converged.
 
-    Parameters
-    ----------
-    k, w : ndarray, shape (n,)
-        Log-moneyness and total variance; at least five distinct `k`.
-    q : ndarray, shape (n,)
-        Weights that sum to one.
-    arbitrage_free : bool
-        Whether g >= 0 and Lee's wing slopes are required.
-    x : ndarray, shape (5,)
-        Result.
-    box : ndarray, shape (2, 5)
-        Filled with the bounds of the search.
-    counts : ndarray, shape (2,)
-        Iterations and evaluations, added to.
-
-    Returns
-    -------
-    bool
-        Whether the last descent converged.
+    `k` holds at least five distinct values, `q` sums to one; `box`, shape (2, 5), is filled with the bounds
+    of the search, and iterations and evaluations are added to `counts`.
     """
     low, high, largest, level = math.inf, -math.inf, -math.inf, 0.0
     for i in range(k.size):
@@ -478,7 +482,7 @@ def fit(
     _fill_box(low, high, largest, box)
     quotes = (k, w, q, level)
     starts, plain = np.zeros((3, N)), (np.empty(0), 0.0, 0.0)
-    _starts(k, w, q, low, high - low, arbitrage_free, starts)
+    _starts(k, w, q, low, high - low, starts)
     converged, least = False, math.inf
     for i in range(2):
         cost, done = _descend(starts[i], quotes, plain, box, FINE, counts)
@@ -487,7 +491,8 @@ def fit(
     if not arbitrage_free or least_g(x) >= 0.0:
         return bool(converged)
     least, normal, gradient = math.inf, np.empty((N, N)), np.empty(N)
-    for i in range(3 if starts[2, 4] > 0.0 else 2):
+    _tame(quotes, starts[2])
+    for i in range(3):
         done = _constrain(starts[i], quotes, box, counts)
         cost = _cost(starts[i], quotes, plain, normal, gradient)
         if cost < least:

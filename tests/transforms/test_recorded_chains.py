@@ -56,6 +56,19 @@ def test_settled_contracts_are_expired_and_not_lost(cboe):
     assert cboe["SPX"].frame("forward_curve")["status"].value_counts()["expired"] == 1
 
 
+@pytest.mark.parametrize("symbol", ["SPX", "XSP", "SPY"])
+def test_every_slice_is_free_of_butterfly_arbitrage_and_close_at_the_money(cboe, symbol):
+    result = cboe[symbol].result("vol_surface")
+    slices = result.frames["svi_slices"]
+    fitted = slices[slices["status"] == "ok"]
+    assert len(fitted) >= len(slices) - 1
+    assert result.frames["surface_certificates"].iloc[0]["n_butterfly"] == 0
+    assert fitted["min_g"].min() >= 0.0
+    # A fit that ended in a bad valley misses by hundreds of bps.
+    assert fitted["rmse_bps"].median() <= 20.0
+    assert fitted.loc[fitted["tau_years"] > 0.02, "rmse_bps"].max() <= 150.0
+
+
 def test_thirty_day_model_free_vol_is_that_of_the_published_index(cboe):
     # Cboe's VIX closed at 12.82 on 2023-09-14.
     skew = cboe["SPX"].frame("skew_metrics")
