@@ -6,6 +6,8 @@ names the argument at fault. What does not: judging market values; they get a st
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -77,9 +79,17 @@ def columns(is_call: ArrayLike, **values: ArrayLike) -> tuple[tuple[int, ...], F
     for name, array in zip(values, arrays, strict=True):
         if name == "tau":
             not_negative(name, array)
+    shape = call.shape
     try:
-        shape = np.broadcast_shapes(call.shape, *(array.shape for array in arrays))
+        if any(array.shape != shape for array in arrays):
+            shape = np.broadcast_shapes(shape, *(array.shape for array in arrays))
     except ValueError as error:
         given = ", ".join(f"{name} {array.shape}" for name, array in zip(values, arrays, strict=True))
         raise ValueError(f"shapes do not broadcast: is_call {call.shape}, {given}") from error
-    return shape, np.broadcast_to(call, shape).ravel(), [np.broadcast_to(a, shape).ravel() for a in arrays]
+    return shape, _flat(call, shape), [_flat(array, shape) for array in arrays]
+
+
+def _flat(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return `array` broadcast, flat and writable: one type, so that kernels compile once."""
+    flat = (array if array.shape == shape else np.broadcast_to(array, shape)).ravel()
+    return flat if flat.flags.writeable else flat.copy()
