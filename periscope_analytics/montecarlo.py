@@ -62,6 +62,7 @@ class Estimate(NamedTuple):
     stderr: Floats
 
 
+@np.errstate(all="ignore")
 def simulate(
     params: HestonParams,
     times: ArrayLike,
@@ -134,6 +135,7 @@ def _constants(params: HestonParams, h: float) -> Floats:
     return np.array([decay, theta, by_v, fixed, *k])
 
 
+@np.errstate(all="ignore")
 def european(
     paths: Paths, forward: ArrayLike, strike: ArrayLike, is_call: ArrayLike, discount: float = 1.0
 ) -> Estimate:
@@ -159,6 +161,7 @@ def european(
     return _estimate(paths, _spot(paths, forward)[-1], 1.0, strike, is_call, discount)
 
 
+@np.errstate(all="ignore")
 def asian(
     paths: Paths, forward: ArrayLike, strike: ArrayLike, is_call: ArrayLike, discount: float = 1.0
 ) -> Estimate:
@@ -169,6 +172,7 @@ def asian(
     return _estimate(paths, _spot(paths, forward).mean(axis=0), 1.0, strike, is_call, discount)
 
 
+@np.errstate(all="ignore")
 def barrier(
     paths: Paths,
     forward: ArrayLike,

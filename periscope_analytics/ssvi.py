@@ -67,11 +67,13 @@ class SSVIParams:
         """Curvature parameter of Gatheral and Jacquier, ``psi / theta``."""
         return self.psi / self.theta
 
+    @np.errstate(all="ignore")
     def total_variance(self, k: ArrayLike) -> Floats:
         """Return total variance at log-moneyness `k`."""
         lean = self.psi * floats("k", k)
         return np.asarray(0.5 * (self.theta + self.rho * lean + self._root(lean)))
 
+    @np.errstate(all="ignore")
     def derivatives(self, k: ArrayLike) -> tuple[Floats, Floats]:
         """Return the first and second derivative of total variance in `k`."""
         lean = self.psi * floats("k", k)
@@ -86,6 +88,7 @@ class SSVIParams:
         across = np.sqrt((1.0 - self.rho) * (1.0 + self.rho)) * self.theta
         return np.asarray(np.hypot(lean + self.rho * self.theta, across))
 
+    @np.errstate(all="ignore")
     def by_parameters(self, k: ArrayLike) -> Floats:
         """Return the derivatives of total variance by theta, rho and psi, shape (..., 3)."""
         at = floats("k", k)
@@ -98,6 +101,7 @@ class SSVIParams:
         )
         return np.stack(columns, axis=-1)
 
+    @np.errstate(all="ignore")
     def iv(self, k: ArrayLike, tau: ArrayLike) -> Floats:
         """Return implied vols, decimals, at log-moneyness `k` for `tau` years.
 
@@ -111,6 +115,7 @@ class SSVIParams:
             raise ValueError("tau: must be positive")
         return np.asarray(np.sqrt(self.total_variance(k) / years))
 
+    @np.errstate(all="ignore")
     def g(self, k: ArrayLike) -> Floats:
         """Return Gatheral and Jacquier's g (eq. 2.1), of the density's sign."""
         return density_factor(k, self.total_variance(k), *self.derivatives(k))

@@ -193,6 +193,7 @@ class Strategy:
             np.array([x.is_call for x in legs], dtype=np.bool_),
         )
 
+    @np.errstate(all="ignore")
     def payoff(self, spot: ArrayLike) -> Floats:
         """Return what the legs pay if all expire at `spot`, of its shape; entries are not deducted."""
         at, legs = floats("spot", spot), self._options
@@ -204,6 +205,7 @@ class Strategy:
         """Return what the legs are worth now."""
         return float(self.scenarios(market, market.spot))
 
+    @np.errstate(all="ignore")
     def greeks(self, market: Market) -> black.Greeks:
         """Return the sum of the legs' spot greeks, scalars: Black-Scholes-Merton at each leg's own vol.
 
@@ -220,6 +222,7 @@ class Strategy:
         total["delta"] = np.asarray(total["delta"] + self._shares)
         return black.Greeks(**total)
 
+    @np.errstate(all="ignore")
     def scenarios(
         self,
         market: Market,
@@ -268,6 +271,7 @@ class Strategy:
                 total = total + leg.quantity * _moved(leg, market, at, shift, passed, dynamics)
         return np.asarray(total)
 
+    @np.errstate(all="ignore")
     def outcome(self, market: Market, dynamics: Dynamics = "sticky_strike") -> Outcome:
         """Return break-evens, extremes and the odds at the earliest expiry.
 
