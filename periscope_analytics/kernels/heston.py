@@ -33,15 +33,23 @@ Contour = tuple[float, float, float, float, float]
 log-moneyness at which its nodes weigh most."""
 
 MAX_REACH = 90.0
-FIRST_STEP = 0.36
+STEP_PER_CONE = 0.458
 QUIET_NODES = 2
 MAX_HALVINGS = 6
-CONE = 0.25 * math.pi
+FALLBACK_CONE = 0.25 * math.pi
+CONE, WIDE_CONE, WIDEST_CONE = 0.2 * math.pi, 0.33 * math.pi, 0.4 * math.pi
+TAILS_FOR_WIDE, TAILS_FOR_WIDEST = 4.0, 1.0
 ROUNDING = 2e-16
 SMALLEST_TOLERANCE = 1e-13
 LOOSEST_FALLBACK = 1.01e-8
 NARROW = 0.6
 SMALLEST_CONE = 0.01
+LANES = 8
+_LOG2_E, _TWO_OVER_PI = 1.4426950408889634, 0.6366197723675814
+_LN2_HIGH, _LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
+_QUARTER_HIGH, _QUARTER_LOW = 1.5707963267341256, 6.077100506506192e-11
+_ROUNDER = 6755399441055744.0
+LARGEST_PHASE = 1e6
 REACH = 12.0
 """Furthest crossing: where the moment of a lognormal of equal variance is exp(REACH / 2)."""
 
@@ -196,42 +204,101 @@ def _node(y: float, contour: Contour, tau: float, p: Floats, weight: Complexes) 
 
 
 @njit(cache=True, error_model="numpy")
-def _add(xi: complex, weight: Complexes, scale: float, k: Floats, worst: float, total: Floats) -> None:
-    """Add one node's contribution to the sums of all strikes, `total` of shape (n_outputs, n_strikes)."""
-    for j in range(k.size):
-        size = scale * math.exp(xi.imag * (k[j] - worst))
-        phase = xi.real * (k[j] - worst)
-        cos, sin = size * math.cos(phase), size * math.sin(phase)
-        for i in range(weight.size):
-            total[i, j] += weight[i].real * cos + weight[i].imag * sin
+def _exp_lane(a: float) -> float:
+    """Return exp(a) for -700 <= a <= 700 to 1e-16 relative, without branches (as in ``black_lanes``)."""
+    shifted = np.float64(a * _LOG2_E + _ROUNDER)
+    n = shifted - _ROUNDER
+    r = (a - n * _LN2_HIGH) - n * _LN2_LOW
+    rr = r * r
+    even = 2.7620201591031547e-07 * rr + 2.4801521057868204e-05
+    even = even * rr + 0.0013888888917367081
+    even = even * rr + 0.041666666666623824
+    even = even * rr + 0.5000000000000001
+    odd = 2.5100472505694996e-08 * rr + 2.7557268276905696e-06
+    odd = odd * rr + 0.00019841269863171557
+    odd = odd * rr + 0.008333333333330039
+    odd = odd * rr + 0.16666666666666669
+    e = np.float64(1.0 + (r + rr * (even + r * odd)))
+    return np.int64(e.view(np.int64) + (shifted.view(np.int64) << 52)).view(np.float64)
 
 
 @njit(cache=True, error_model="numpy")
-def _scale(total: Floats, factor: float) -> None:
-    for i in range(total.shape[0]):
-        for j in range(total.shape[1]):
-            total[i, j] *= factor
+def _circle_lane(a: float) -> tuple[float, float]:
+    """Return cos(a) and sin(a) for |a| <= 1e6 to 2e-16, without branches (own fits on +-pi/4)."""
+    shifted = np.float64(a * _TWO_OVER_PI + _ROUNDER)
+    n = shifted - _ROUNDER
+    quarters = shifted.view(np.int64)
+    r = (a - n * _QUARTER_HIGH) - n * _QUARTER_LOW
+    rr = r * r
+    sin = 1.591810123027412e-10 * rr - 2.5051131455427946e-08
+    sin = sin * rr + 2.755731610068303e-06
+    sin = sin * rr - 0.0001984126983675497
+    sin = sin * rr + 0.008333333333330946
+    sin = r + r * rr * (sin * rr - 0.16666666666666666)
+    cos = -1.1382614868556325e-11 * rr + 2.0876146024689747e-09
+    cos = cos * rr - 2.7557317270560326e-07
+    cos = cos * rr + 2.4801587298763433e-05
+    cos = cos * rr - 0.0013888888888887395
+    cos = 1.0 - rr * (0.5 - rr * (cos * rr + 0.041666666666666664))
+    odd = (quarters & 1) != 0
+    x, y = (sin, cos) if odd else (cos, sin)
+    x_bits = np.float64(x).view(np.int64) ^ (((quarters + 1) & 2) << 62)
+    y_bits = np.float64(y).view(np.int64) ^ ((quarters & 2) << 62)
+    return np.int64(x_bits).view(np.float64), np.int64(y_bits).view(np.float64)
+
+
+@njit(cache=True, error_model="numpy")
+def _add(xi: complex, weight: Complexes, scale: float, k: Floats, furthest: float, total: Floats) -> None:
+    """Add one node's contribution to the sums of all strikes.
+
+    `k` is relative to the contour's worst strike, `furthest` the largest of its sizes; `total` has shape
+    (n_outputs + 2, n_strikes), its last two rows are scratch.
+    """
+    n_outputs = weight.size
+    cos, sin = total[n_outputs], total[n_outputs + 1]
+    up, across = xi.imag, xi.real
+    if abs(across) * furthest < LARGEST_PHASE:
+        for j in range(k.size):
+            size = scale * _exp_lane(max(up * k[j], -700.0))
+            x, y = _circle_lane(across * k[j])
+            cos[j], sin[j] = size * x, size * y
+    else:
+        for j in range(k.size):
+            size = scale * math.exp(up * k[j])
+            cos[j], sin[j] = size * math.cos(across * k[j]), size * math.sin(across * k[j])
+    for i in range(n_outputs):
+        a, b, row = weight[i].real, weight[i].imag, total[i]
+        for j in range(k.size):
+            row[j] += a * cos[j] + b * sin[j]
 
 
 @njit(cache=True, error_model="numpy")
 def _first_pass(
-    k: Floats, contour: Contour, tau: float, p: Floats, tolerance: float, weight: Complexes, total: Floats
+    offset: Floats,
+    furthest: float,
+    contour: Contour,
+    step: float,
+    tau: float,
+    p: Floats,
+    tolerance: float,
+    weight: Complexes,
+    total: Floats,
 ) -> int:
     """Add nodes at the first step until they fade out; return how many, 0 if they do not or are too large."""
     worst = contour[4]
     floor = 0.001 * tolerance * math.exp(-worst)
     last, quiet, size_of_all = 0, 0, 0.0
     while quiet < QUIET_NODES:
-        y = FIRST_STEP * last
+        y = step * last
         if y > MAX_REACH:
             return 0
         xi = _node(y, contour, tau, p, weight)
         size = abs(weight[0])
         size_of_all += size
         quiet = quiet + 1 if size < floor else 0
-        _add(xi, weight, 0.5 if last == 0 else 1.0, k, worst, total)
+        _add(xi, weight, 0.5 if last == 0 else 1.0, offset, furthest, total)
         last += 1
-    rounding = size_of_all * FIRST_STEP * math.exp(worst) * ROUNDING
+    rounding = size_of_all * step * math.exp(worst) * ROUNDING
     return 0 if rounding > max(0.1 * tolerance, SMALLEST_TOLERANCE) else last
 
 
@@ -241,32 +308,30 @@ def _integrate(k: Floats, contour: Contour, tau: float, p: Floats, tolerance: fl
 
     The rule's error is squared by a halving, so the last difference may be the root of the error that is
     asked for. Returns False when the terms are so large that their rounding would spoil the sum, or the step
-    does not suffice.
+    does not suffice. The last two rows of `total` are scratch.
     """
-    weight, previous = np.empty(total.shape[0], dtype=np.complex128), np.empty(k.size)
-    for i in range(total.shape[0]):
-        for j in range(k.size):
-            total[i, j] = 0.0
-    step = FIRST_STEP
-    end = step * (_first_pass(k, contour, tau, p, tolerance, weight, total) - 1)
+    n_outputs = total.shape[0] - 2
+    weight, previous, offset = np.empty(n_outputs, dtype=np.complex128), np.empty(k.size), k - contour[4]
+    furthest = np.abs(offset).max()
+    ratio = np.exp(k)
+    total[:] = 0.0
+    step = STEP_PER_CONE * contour[3]
+    end = step * (_first_pass(offset, furthest, contour, step, tau, p, tolerance, weight, total) - 1)
     if end < 0.0:
         return False
-    _scale(total, step)
     for _ in range(MAX_HALVINGS):
         for j in range(k.size):
-            previous[j] = total[0, j]
-        _scale(total, 1.0 / step)
+            previous[j] = total[0, j] * step
         for j in range(int(end / step + 0.5)):
             xi = _node(step * (j + 0.5), contour, tau, p, weight)
-            _add(xi, weight, 1.0, k, contour[4], total)
+            _add(xi, weight, 1.0, offset, furthest, total)
         step *= 0.5
-        _scale(total, step)
         change, value = 0.0, 0.0
         for j in range(k.size):
-            ratio = math.exp(k[j])
-            change = max(change, abs(total[0, j] - previous[j]) * ratio)
-            value = max(value, abs(total[0, j]) * ratio)
+            change = max(change, abs(total[0, j] * step - previous[j]) * ratio[j])
+            value = max(value, abs(total[0, j] * step) * ratio[j])
         if change < SMALLEST_TOLERANCE or change * change < 0.01 * tolerance * max(value, tolerance):
+            total[:n_outputs] *= step
             return True
     return False
 
@@ -276,7 +341,7 @@ def _alone(
     k: Floats, bend: float, low: float, width: float, tau: float, p: Floats, tolerance: float, total: Floats
 ) -> bool:
     """Integrate one strike that its group's contour did not suit: other cones, and the other bend."""
-    cone = CONE
+    cone = FALLBACK_CONE
     while cone > SMALLEST_CONE:
         for sign in (bend, -bend):
             centre = low if sign > 0.0 else low + width
@@ -284,6 +349,19 @@ def _alone(
                 return True
         cone *= 0.25
     return False
+
+
+@njit(cache=True, error_model="numpy")
+def _cone(tau: float, p: Floats, deviation: float) -> float:
+    """Return a cone in which phi decays as soon as it may: the Gaussian does in a narrow one.
+
+    phi is Gaussian up to about 1 / deviation and decays like ``exp(-rate |xi|)`` beyond; which of them the
+    integral sees depends on the ratio.
+    """
+    rate = (p[0] + p[1] * p[2] * tau) * math.sqrt(max(1.0 - p[4] * p[4], 0.0))
+    if rate > TAILS_FOR_WIDE * deviation * p[3] or abs(p[4]) == 1.0:
+        return CONE
+    return WIDE_CONE if rate > TAILS_FOR_WIDEST * deviation * p[3] else WIDEST_CONE
 
 
 @njit(cache=True, error_model="numpy")
@@ -307,7 +385,8 @@ def _group(
     worst = k[0]
     for j in range(1, k.size):
         worst = max(worst, k[j]) if bend > 0.0 else min(worst, k[j])
-    done = _integrate(k, (bend, centre, width, CONE, worst), tau, p, tolerance, total)
+    cone = _cone(tau, p, deviation)
+    done = _integrate(k, (bend, centre, width, cone, worst), tau, p, tolerance, total)
     if not done:
         done = True
         one = np.empty((total.shape[0], 1))
@@ -342,7 +421,7 @@ def _slice(
     """Fill one maturity; return whether all of its strikes converged."""
     split = _split(tau, p, deviation, tolerance)
     nearer = min(max(split, -0.5 * deviation), 0.5 * deviation)
-    converged, chosen, inner = True, np.empty(k.size, dtype=np.int64), np.empty(k.size)
+    converged, chosen, inner = True, np.empty(k.size, dtype=np.int64), np.empty(k.size + LANES)
     for bend in (1.0, -1.0):
         for is_put in (True, False):
             n = 0
@@ -352,8 +431,10 @@ def _slice(
                     n += 1
             if n == 0:
                 continue
-            total = np.empty((1 + gradient.shape[0], n))
-            done, covered = _group(inner[:n], bend, is_put, tau, p, deviation, tolerance, total)
+            padded = (n + LANES - 1) // LANES * LANES
+            inner[n:padded] = inner[n - 1]
+            total = np.empty((3 + gradient.shape[0], padded))
+            done, covered = _group(inner[:padded], bend, is_put, tau, p, deviation, tolerance, total)
             converged &= done
             for j in range(n):
                 at, ratio = chosen[j], math.exp(inner[j])
