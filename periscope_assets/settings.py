@@ -6,14 +6,15 @@ composition roots (``definitions``, the command line, the app's and the API's en
 
 from __future__ import annotations
 
-from datetime import date
+import math
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from periscope_analytics.conventions import check_symbol
+from periscope_analytics.conventions import NEW_YORK, check_symbol
 
 UNIVERSE_PATTERN = r"[a-z][a-z0-9-]{0,30}"
 
@@ -52,26 +53,43 @@ class RateSettings(BaseModel):
     @field_validator("zero_rates")
     @classmethod
     def _plausible(cls, value: dict[float, float]) -> dict[float, float]:
-        if not value or any(tenor <= 0 or not -0.1 < rate < 1.0 for tenor, rate in value.items()):
+        if not value or any(
+            not 0 < tenor < math.inf or not -0.1 < rate < 1.0 for tenor, rate in value.items()
+        ):
             raise ValueError(
                 "expected at least one tenor > 0 years with a rate between -0.1 and 1.0, as decimals"
             )
         return dict(sorted(value.items()))
 
 
-class PortSettings(BaseModel):
-    """Loopback ports of the services."""
+Port = Annotated[int, Field(ge=1, le=65535)]
 
-    dagster: int = 3000
-    app: int = 8501
-    api: int = 8000
+
+class PortSettings(BaseModel):
+    """Loopback ports of the services, one each."""
+
+    dagster: Port = 3000
+    app: Port = 8501
+    api: Port = 8000
+
+    @model_validator(mode="after")
+    def _distinct(self) -> PortSettings:
+        if len({self.dagster, self.app, self.api}) < 3:
+            raise ValueError(
+                f"expected three different ports, got dagster {self.dagster}, app {self.app}, api {self.api}"
+            )
+        return self
 
 
 class Settings(BaseSettings):
     """All settings of one home."""
 
     model_config = SettingsConfigDict(
-        env_prefix="PERISCOPE_", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix="PERISCOPE_",
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
     )
 
     home: Path = Field(default_factory=default_home)
@@ -89,6 +107,14 @@ class Settings(BaseSettings):
         }
     )
 
+    @field_validator("first_date")
+    @classmethod
+    def _past(cls, value: date) -> date:
+        today = datetime.now(NEW_YORK).date()
+        if value > today:
+            raise ValueError(f"expected a date up to today, {today}, got {value}")
+        return value
+
     @field_validator("home")
     @classmethod
     def _absolute(cls, value: Path) -> Path:
@@ -98,6 +124,8 @@ class Settings(BaseSettings):
     def _check_universes(self) -> Settings:
         import re
 
+        if not self.universes:
+            raise ValueError('universes: expected at least one, such as {"us-index": ["SPX"]}')
         for name, symbols in self.universes.items():
             if not re.fullmatch(UNIVERSE_PATTERN, name):
                 raise ValueError(
