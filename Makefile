@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 FIND_PYTHON := for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { command -v $$p; break; }; done
 
-.PHONY: help demo up stop test test-nightly lint format lock snapshot clean
+.PHONY: help demo up stop test test-nightly lint format lock bench snapshot clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -39,6 +39,9 @@ lock: .venv/.ready ## resolve pyproject.toml anew into hashed lock files
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --all-extras pyproject.toml -o requirements.lock
 	@echo uv | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate - -o infra/bootstrap.lock
 
+bench: .venv-bench/.ready ## time the analytics against their peers; writes docs/benchmarks.md
+	@.venv-bench/bin/python -m bench.peers
+
 clean: ## remove the environment and caches, keep the data
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
 
@@ -56,3 +59,9 @@ clean: ## remove the environment and caches, keep the data
 	  || { cat .venv/uv.log >&2; echo "The packages could not be installed: see the message above (network? platform without wheels?)." >&2; exit 2; }
 	@VIRTUAL_ENV=.venv $(BIN)/uv pip install --quiet --offline --no-deps --no-build-isolation -e . 2>.venv/uv.log || { cat .venv/uv.log >&2; exit 2; }
 	@touch .venv/.ready
+
+# The peers of the benchmarks live apart, so that they never decide which versions Periscope runs on.
+.venv-bench/.ready: .venv/.ready bench/requirements.lock
+	@$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-bench
+	@VIRTUAL_ENV=.venv-bench $(BIN)/uv pip install --quiet --require-hashes -r bench/requirements.lock
+	@touch .venv-bench/.ready
