@@ -46,6 +46,8 @@ WARM_UP = 8
 SEED = 1997
 POPULATION, GENERATIONS = 6, 20
 GLOBAL_QUOTES, GLOBAL_EXPIRIES, GLOBAL_TOLERANCE = 60, 8, 1e-6
+SHORTEST, LONGEST = 1e-4, 30.0
+"""Years outside which no global search is made: its far points would take long to price."""
 DISAGREEMENT = 1.01
 """Ratio of costs above which two converged searches count as different valleys."""
 
@@ -73,7 +75,7 @@ def fit_heston(
     global_search : bool, optional
         Whether to look for other valleys by differential evolution, from a fixed seed, and to keep the best
         end. By default only where the local search does not converge or ends at a bound, or where its starts
-        have converged to different ends.
+        have converged to different ends. None is made with maturities outside 1e-4 to 30 years.
 
     Returns
     -------
@@ -98,7 +100,8 @@ def fit_heston(
     quotes = _Quotes(k[usable], t[usable], vol[usable], value[usable], np.sqrt(weight[usable]))
     objective, starts = _objective(*quotes), _starts(quotes.k, quotes.tau, quotes.vol, initial)
     best, iterations, evaluations, agreed = _best_of(objective, starts)
-    if global_search or (global_search is None and not agreed):
+    ordinary = bool(np.all((quotes.tau > SHORTEST) & (quotes.tau < LONGEST)))
+    if ordinary and (global_search or (global_search is None and not agreed)):
         elsewhere, tries = _global(quotes, starts[-1])
         polished = least_squares(objective, elsewhere, LOWER, UPPER, max_iterations=200)
         iterations, evaluations = (
@@ -184,8 +187,9 @@ def _global(quotes: _Quotes, around: Floats) -> tuple[Floats, int]:
         total = float(np.sum((root_weight * (np.where(is_call, call, put) - value) / vega) ** 2))
         return total if np.isfinite(total) else 1e300
 
-    low = np.append(np.log([0.05 * around[0], 0.05, 0.05 * around[2], 0.05]), -0.98)
-    high = np.append(np.log([20.0 * around[0], 50.0, 20.0 * around[2], 8.0]), 0.98)
+    v0, theta = np.clip(around[[0, 2]], 1e-4, 0.5)
+    low = np.append(np.log([0.05 * v0, 0.05, 0.05 * theta, 0.05]), -0.98)
+    high = np.append(np.log([20.0 * v0, 50.0, 20.0 * theta, 8.0]), 0.98)
     found = differential_evolution(
         cost, Bounds(low, high), init="sobol", polish=False,
         popsize=POPULATION, maxiter=GENERATIONS, tol=1e-3, rng=np.random.default_rng(SEED),
