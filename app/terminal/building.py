@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from app.terminal.output import UserError, columns, complain, day, say, when, working
 from app.terminal.reading import load_settings
 from app.terminal.serving import serve
+from periscope_analytics.conventions import NEW_YORK
 from periscope_assets.settings import Settings
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def materialize(session: str, universe: str, selection: str | None) -> bool:
     settings = load_settings()
     when_built = day(session, "--date")
     _check_universe(settings, universe)
+    _check_dates(settings, "--date", when_built, when_built)
     names = None if selection is None else _check_selection(selection)
     with dagster_instance(settings) as instance:
         lines = build(settings, instance, universe, when_built, when_built, selection=names)
@@ -100,6 +102,14 @@ def _check_universe(settings: Settings, universe: str) -> None:
         known = ", ".join(settings.universes)
         text = f"neither a universe ({known}; set PERISCOPE_UNIVERSES) nor a symbol"
         raise UserError(f"--universe {universe[:40]!r}: {text}") from None
+
+
+def _check_dates(settings: Settings, option: str, start: date, end: date) -> None:
+    today = datetime.now(NEW_YORK).date()
+    if not settings.first_date <= start <= end <= today:
+        raise UserError(
+            f"{option} {end}: expected sessions from {settings.first_date} (PERISCOPE_FIRST_DATE) to {today}"
+        )
 
 
 def _check_selection(selection: str) -> list[str]:
@@ -131,7 +141,11 @@ def report(lines: Sequence[Line]) -> None:
 def demo(exit_after: bool, through: str | None) -> None:
     """Build the simulated market of the last five sessions, then run the services, or exit."""
     settings = load_settings()
-    start, end = last_sessions(datetime.now(UTC) if through is None else day(through, "--through"))
+    until = datetime.now(UTC) if through is None else day(through, "--through")
+    if not isinstance(until, datetime):
+        _check_dates(settings, "--through", until, until)
+    start, end = last_sessions(until)
+    _check_dates(settings, "--through", start, end)
     if exit_after:
         fill(settings, start, end)
         return

@@ -5,6 +5,7 @@ What belongs here: settings and queries for one command. What does not: what is 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
@@ -18,6 +19,14 @@ from periscope_assets.settings import Settings
 
 if TYPE_CHECKING:
     from app.queries import Queries
+
+_NO_SETTINGS = frozenset(
+    {
+        *("PERISCOPE_DAGSTER_URL", "PERISCOPE_DEBIAN_MIRROR", "PERISCOPE_NIGHTLY", "PERISCOPE_REQUIRE"),
+        *("PERISCOPE_TEST_DATA", "PERISCOPE_TIMESCALE_HOME"),
+    }
+)
+"""Variables of the tests, of ``infra`` and of Dagster's own configuration."""
 
 
 def load_settings() -> Settings:
@@ -37,8 +46,22 @@ def load_settings() -> Settings:
         raise UserError(f"setting PERISCOPE_{name}: {first['msg']}{more}") from None
     except SettingsError as error:
         raise UserError(f"setting of the environment: {error}, expected JSON") from None
+    _refuse_unknown()
     log_to_file(settings.home)
     return settings
+
+
+def _refuse_unknown() -> None:
+    """Refuse a variable that no setting has, lest a slip of the pen leaves a default in force."""
+    for variable in sorted(os.environ):
+        if not variable.startswith("PERISCOPE_") or variable in _NO_SETTINGS:
+            continue
+        name, *nested = variable.removeprefix("PERISCOPE_").lower().split("__")
+        field = Settings.model_fields.get(name)
+        inner = getattr(field.annotation, "model_fields", None) if field is not None else None
+        if field is None or (inner is not None and nested and nested[0] not in inner):
+            known = ", ".join(f"PERISCOPE_{each.upper()}" for each in Settings.model_fields)
+            raise UserError(f"{variable}: there is no such setting; expected one of {known}")
 
 
 @contextmanager

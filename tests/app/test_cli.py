@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -57,6 +59,10 @@ BAD = {
     "no such view": (("show", "smile", "SPX"), "is not one of"),
     "missing symbol": (("show", "surface"), "Missing argument 'SYMBOL'"),
     "bad date": (("materialize", "--date", "2026-02-30", "--universe", "SPX"), "--date '2026-02-30'"),
+    "date before the first": (("materialize", "--date", "2019-01-02", "--universe", "SPX"), "2019-01-02"),
+    "date to come": (("materialize", "--date", "9999-01-04", "--universe", "SPX"), "--date 9999-01-04"),
+    "demo of days to come": (("demo", "--exit", "--through", "9999-12-31"), "--through 9999-12-31"),
+    "demo before calendars": (("demo", "--exit", "--through", "0001-01-02"), "PERISCOPE_FIRST_DATE"),
     "compact date": (("materialize", "--date", "20260203", "--universe", "SPX"), "--date '20260203'"),
     "unknown universe": (("materialize", "--date", "2026-02-03", "--universe", "spx"), "--universe 'spx'"),
     "unknown asset": (
@@ -155,10 +161,22 @@ def test_a_database_that_cannot_be_reached_is_one_line_without_its_password(
     periscope, monkeypatch, arguments
 ):
     monkeypatch.setenv("PERISCOPE_DATABASE__URL", "postgresql://someone:hunter2@127.0.0.1:1/periscope")
-    for name in ("DAGSTER", "APP", "API"):
-        monkeypatch.setenv(f"PERISCOPE_PORTS__{name}", "0")
+    with ExitStack() as held:
+        probes = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(3)]
+        free = [str(probe.getsockname()[1]) for probe in probes]
+    for name, port in zip(("DAGSTER", "APP", "API"), free, strict=True):
+        monkeypatch.setenv(f"PERISCOPE_PORTS__{name}", port)
     result = periscope(*arguments)
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1
     assert "127.0.0.1" in result.stderr
     assert "hunter2" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("name", ["PERISCOPE_DATABSE__URL", "PERISCOPE_PORTS__APY"])
+def test_a_misspelt_setting_is_named(periscope, monkeypatch, name):
+    monkeypatch.setenv(name, "1")
+    result = periscope("status")
+    assert result.returncode == 2
+    assert name in result.stderr
+    assert len(result.stderr.splitlines()) == 1
