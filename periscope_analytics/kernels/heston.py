@@ -45,11 +45,13 @@ LOOSEST_FALLBACK = 1.01e-8
 NARROW = 0.6
 SMALLEST_CONE = 0.01
 LANES = 8
+STRICT = 1e-11
 _LOG2_E, _TWO_OVER_PI = 1.4426950408889634, 0.6366197723675814
 _LN2_HIGH, _LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
 _QUARTER_HIGH, _QUARTER_LOW = 1.5707963267341256, 6.077100506506192e-11
 _ROUNDER = 6755399441055744.0
 LARGEST_PHASE = 1e6
+MAX_RETREATS, RETREAT = 12, 0.8
 REACH = 12.0
 """Furthest crossing: where the moment of a lognormal of equal variance is exp(REACH / 2)."""
 
@@ -115,6 +117,8 @@ def _log_cf_gradient(
     v0, kappa, theta, sigma, rho = p[0], p[1], p[2], p[3], p[4]
     eta = xi * (xi + 1j)
     q = 2.0 * (1.0 + x)
+    over_d, over_q = 1.0 / d, 1.0 / q
+    per_variance = kappa / (sigma * sigma)
     out[0], out[2] = by_v0, by_theta
     for i in range(3):
         d_beta, d_square = 1.0 + 0.0j, beta
@@ -124,11 +128,11 @@ def _log_cf_gradient(
         elif i == 2:
             d_beta = -1j * sigma * xi
             d_square = beta * d_beta
-        d_d = d_square / d
+        d_d = d_square * over_d
         d_s = s_d * d_d
         d_q = -tau * e * d_d + s * d_beta + beta * d_s
-        d_by_v0 = -eta * (d_s * q - s * d_q) / (q * q)
-        d_by_theta = kappa / (sigma * sigma) * ((d_beta - d_d) * tau - 2.0 * d_q / q)
+        d_by_v0 = -eta * (d_s - s * d_q * over_q) * over_q
+        d_by_theta = per_variance * ((d_beta - d_d) * tau - 2.0 * d_q * over_q)
         if i == 0:
             d_by_theta += by_theta / kappa
         elif i == 1:
@@ -158,16 +162,21 @@ def _strip(side: float, tau: float, p: Floats, deviation: float) -> float:
     """Return how far beyond 0 (side +1, puts) or -i (side -1, calls) a contour may cross the axis."""
     base = 0.0 if side > 0.0 else 1.0
     width = math.sqrt(0.25 + REACH / (deviation * deviation)) - 0.5
-    if _explosion_time(base - side * width, p) > tau:
-        return width
-    low, high = 0.0, width
-    for _ in range(40):
-        middle = 0.5 * (low + high)
-        if _explosion_time(base - side * middle, p) > tau:
-            low = middle
-        else:
-            high = middle
-    return 0.97 * low
+    if _explosion_time(base - side * width, p) <= tau:
+        low, high = 0.0, width
+        for _ in range(20):
+            middle = 0.5 * (low + high)
+            if _explosion_time(base - side * middle, p) > tau:
+                low = middle
+            else:
+                high = middle
+        width = 0.97 * low
+    none = np.empty(0, dtype=np.complex128)
+    for _ in range(MAX_RETREATS):
+        if _log_cf(complex(0.0, -1.0 - width if side < 0.0 else width), tau, p, none).real < 0.6 * REACH:
+            break
+        width *= RETREAT
+    return width
 
 
 @njit(cache=True, error_model="numpy")
@@ -286,7 +295,7 @@ def _first_pass(
 ) -> int:
     """Add nodes at the first step until they fade out; return how many, 0 if they do not or are too large."""
     worst = contour[4]
-    floor = 0.001 * tolerance * math.exp(-worst)
+    floor = 0.01 * tolerance * math.exp(-worst)
     last, quiet, size_of_all = 0, 0, 0.0
     while quiet < QUIET_NODES:
         y = step * last
@@ -320,8 +329,7 @@ def _integrate(k: Floats, contour: Contour, tau: float, p: Floats, tolerance: fl
     if end < 0.0:
         return False
     for _ in range(MAX_HALVINGS):
-        for j in range(k.size):
-            previous[j] = total[0, j] * step
+        previous[:] = total[0] * step
         for j in range(int(end / step + 0.5)):
             xi = _node(step * (j + 0.5), contour, tau, p, weight)
             _add(xi, weight, 1.0, offset, furthest, total)
@@ -330,7 +338,7 @@ def _integrate(k: Floats, contour: Contour, tau: float, p: Floats, tolerance: fl
         for j in range(k.size):
             change = max(change, abs(total[0, j] * step - previous[j]) * ratio[j])
             value = max(value, abs(total[0, j] * step) * ratio[j])
-        if change < SMALLEST_TOLERANCE or change * change < 0.01 * tolerance * max(value, tolerance):
+        if change < SMALLEST_TOLERANCE or change * change < 0.3 * tolerance * max(value, tolerance):
             total[:n_outputs] *= step
             return True
     return False
@@ -382,9 +390,7 @@ def _group(
     if covered:
         low, width = -1.0, 1.0
     centre = low if bend > 0.0 else low + width
-    worst = k[0]
-    for j in range(1, k.size):
-        worst = max(worst, k[j]) if bend > 0.0 else min(worst, k[j])
+    worst = k.max() if bend > 0.0 else k.min()
     cone = _cone(tau, p, deviation)
     done = _integrate(k, (bend, centre, width, cone, worst), tau, p, tolerance, total)
     if not done:
@@ -420,7 +426,8 @@ def _slice(
 ) -> bool:
     """Fill one maturity; return whether all of its strikes converged."""
     split = _split(tau, p, deviation, tolerance)
-    nearer = min(max(split, -0.5 * deviation), 0.5 * deviation)
+    shift = (1.5 if tolerance > STRICT else 0.5) * deviation
+    nearer = min(max(split, -shift), shift)
     converged, chosen, inner = True, np.empty(k.size, dtype=np.int64), np.empty(k.size + LANES)
     for bend in (1.0, -1.0):
         for is_put in (True, False):
@@ -483,13 +490,11 @@ def prices(
             for j in range(a, b):
                 ratio = math.exp(k[j])
                 call[j], put[j] = max(1.0 - ratio, 0.0), max(ratio - 1.0, 0.0)
-                for row in range(gradient.shape[0]):
-                    gradient[row, j] = 0.0
+            gradient[:, a:b] = 0.0
             continue
         done, aim = False, tolerance
         while not done and aim <= max(tolerance, LOOSEST_FALLBACK):
             done = _slice(k[a:b], tau[i], p, deviation, aim, call[a:b], put[a:b], gradient[:, a:b])
             aim *= 100.0
         if not done:
-            for j in range(a, b):
-                call[j], put[j] = math.nan, math.nan
+            call[a:b] = put[a:b] = math.nan
