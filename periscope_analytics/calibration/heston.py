@@ -39,6 +39,7 @@ LOWER = np.array([1e-6, 1e-3, 1e-6, 1e-2, -0.999])
 UPPER = np.array([10.0, 100.0, 10.0, 10.0, 0.999])
 N_PARAMS = 5
 TOLERANCE = 1e-10
+WARM_UP_TOLERANCE = 1e-8
 SMALLEST_VALUE = 1e-7
 """Out-of-the-money value over the forward below which a quote says nothing."""
 WARM_UP = 8
@@ -98,8 +99,9 @@ def fit_heston(
     if int(usable.sum()) < N_PARAMS:
         return nothing_fitted(Status.TOO_FEW_STRIKES, f.size, N_PARAMS)
     quotes = _Quotes(k[usable], t[usable], vol[usable], value[usable], np.sqrt(weight[usable]))
-    objective, starts = _objective(*quotes), _starts(quotes.k, quotes.tau, quotes.vol, initial)
-    best, iterations, evaluations, agreed = _best_of(objective, starts)
+    rough, objective = (_objective(quotes, tolerance) for tolerance in (WARM_UP_TOLERANCE, TOLERANCE))
+    starts = _starts(quotes.k, quotes.tau, quotes.vol, initial)
+    best, iterations, evaluations, agreed = _best_of(rough, objective, starts)
     ordinary = bool(np.all((quotes.tau > SHORTEST) & (quotes.tau < LONGEST)))
     if ordinary and (global_search or (global_search is None and not agreed)):
         elsewhere, tries = _global(quotes, starts[-1])
@@ -124,13 +126,14 @@ class _Quotes(NamedTuple):
     root_weight: Floats
 
 
-def _objective(k: Floats, tau: Floats, vol: Floats, value: Floats, root_weight: Floats) -> Residuals:
+def _objective(quotes: _Quotes, tolerance: float) -> Residuals:
     """Return the weighted vol residuals and their Jacobian as a function of the parameters."""
+    k, tau, vol, value, root_weight = quotes
     ratio, is_call = np.exp(k), k > 0.0
     market_vega = black.greeks(1.0, ratio, tau, vol, is_call).vega
 
     def residuals(params: Floats) -> tuple[Floats, Floats]:
-        call, put, gradient = forward_values(params, k, tau, TOLERANCE, gradient=True)
+        call, put, gradient = forward_values(params, k, tau, tolerance, gradient=True)
         model = np.where(is_call, call, put)
         resolved = np.where(model > 0.01 * SMALLEST_VALUE, model, np.nan)
         sigma, status = implied_vol(resolved, 1.0, ratio, tau, is_call)
@@ -155,12 +158,12 @@ def _starts(k: Floats, tau: Floats, vol: Floats, initial: HestonParams | None) -
     return derived if initial is None else [np.array(astuple(initial)), *derived]
 
 
-def _best_of(objective: Residuals, starts: list[Floats]) -> tuple[Optimum, int, int, bool]:
+def _best_of(rough: Residuals, objective: Residuals, starts: list[Floats]) -> tuple[Optimum, int, int, bool]:
     """Return the best optimum, the work done, and whether there is no sign of a better one.
 
-    A few steps are taken from each start, then the best goes to its end.
+    A few steps on the rough objective are taken from each start, then the best goes to its end.
     """
-    tried = [least_squares(objective, start, LOWER, UPPER, max_iterations=WARM_UP) for start in starts]
+    tried = [least_squares(rough, start, LOWER, UPPER, max_iterations=WARM_UP) for start in starts]
     first = min(tried, key=lambda optimum: optimum.cost if np.isfinite(optimum.cost) else np.inf)
     best = least_squares(objective, first.x, LOWER, UPPER, max_iterations=200)
     work = [*tried, best]
