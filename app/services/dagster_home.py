@@ -5,7 +5,9 @@ What belongs here: where Dagster keeps runs, logs and schedules. What does not: 
 
 from __future__ import annotations
 
+import json
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from periscope_assets.settings import Settings
@@ -38,12 +40,12 @@ compute_logs:
   module: dagster._core.storage.local_compute_log_manager
   class: LocalComputeLogManager
   config:
-    base_dir: "{logs}"
+    base_dir: {logs}
 local_artifact_storage:
   module: dagster._core.storage.root
   class: LocalArtifactStorage
   config:
-    base_dir: "{artifacts}"
+    base_dir: {artifacts}
 """
 
 
@@ -52,7 +54,7 @@ def prepare(settings: Settings) -> dict[str, str]:
     folder = settings.home / "dagster"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     text = _TEMPLATE.format(
-        variable=URL_VARIABLE, logs=folder / "compute_logs", artifacts=folder / "artifacts"
+        variable=URL_VARIABLE, logs=_quoted(folder / "compute_logs"), artifacts=_quoted(folder / "artifacts")
     )
     draft = folder / f"dagster.{os.getpid()}.tmp"
     draft.write_text(text)
@@ -62,6 +64,11 @@ def prepare(settings: Settings) -> dict[str, str]:
         "DAGSTER_DISABLE_TELEMETRY": "1",
         URL_VARIABLE: database_url(settings, "dagster"),
     }
+
+
+def _quoted(path: Path) -> str:
+    """Return a path as a YAML scalar, whatever quotes or backslashes are in it."""
+    return json.dumps(str(path), ensure_ascii=False)
 
 
 def open_instance(settings: Settings) -> DagsterInstance:
