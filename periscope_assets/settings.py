@@ -139,8 +139,8 @@ class Settings(BaseSettings):
 
     @property
     def lake_url(self) -> str:
-        """URL of the lake: the configured one or this home's folder."""
-        return self.lake.url or (self.home / "lake").as_uri()
+        """URL of the lake: the configured one or this home's folder, unescaped: fsspec decodes nothing."""
+        return self.lake.url or str(self.home / "lake")
 
     def members(self, universe: str) -> list[str]:
         """Return the symbols of a universe; a bare symbol is a universe of itself.

@@ -5,10 +5,13 @@ What belongs here: names, ranges and defaults of settings. What does not: what t
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
 from periscope_assets.settings import Settings, default_home
+from periscope_assets.store.connect import open_lake
 
 
 @pytest.mark.parametrize(
@@ -37,3 +40,9 @@ def test_an_empty_variable_is_no_setting(monkeypatch: pytest.MonkeyPatch) -> Non
     settings = Settings()
     assert settings.home == default_home()
     assert settings.ports.api == 8000
+
+
+def test_the_lake_of_a_home_with_spaces_rests_inside_it(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "hé me #1")
+    open_lake(settings).land(b"bytes")
+    assert [one.name for one in tmp_path.iterdir()] == ["hé me #1"]
