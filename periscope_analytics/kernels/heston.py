@@ -44,8 +44,7 @@ SMALLEST_TOLERANCE = 1e-13
 LOOSEST_FALLBACK = 1.01e-8
 NARROW = 0.6
 SMALLEST_CONE = 0.01
-LANES = 8
-STRICT = 1e-11
+LANES, STRICT = 8, 1e-11
 _LOG2_E, _TWO_OVER_PI = 1.4426950408889634, 0.6366197723675814
 _LN2_HIGH, _LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
 _QUARTER_HIGH, _QUARTER_LOW = 1.5707963267341256, 6.077100506506192e-11
@@ -189,7 +188,7 @@ def _split(tau: float, p: Floats, deviation: float, tolerance: float) -> float:
         value = _log_cf(complex(u, -0.5), tau, p, none)
         if value.real - math.log(u) < floor:
             break
-        u *= 1.5
+        u *= 2.0
     step = 1e-3 * u
     rise = _log_cf(complex(u + step, -0.5), tau, p, none) - _log_cf(complex(u - step, -0.5), tau, p, none)
     phase_slope: float = 0.5 * rise.imag / step
@@ -201,7 +200,8 @@ def _node(y: float, contour: Contour, tau: float, p: Floats, weight: Complexes) 
     """Return the contour's point at `y`; fill `weight` with the integrand there and its gradient."""
     side, centre, width, cone, worst = contour
     b = width / math.sin(cone)
-    sinh, cosh = math.sinh(y), math.cosh(y)
+    grown = 0.5 * math.exp(y)
+    sinh, cosh = grown - 0.25 / grown, grown + 0.25 / grown
     sin, cos = side * math.sin(0.5 * cone), math.cos(0.5 * cone)
     xi = complex(b * sinh * cos, centre + b * cosh * sin)
     slope = complex(b * cosh * cos, b * sinh * sin)
