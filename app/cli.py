@@ -98,7 +98,7 @@ def ingest(
     from app.terminal.reading import load_settings
 
     settings = load_settings()
-    asked = command.wanted(settings, layout, universe, symbols, from_, to)
+    asked = command.wanted(layout, universe, symbols, from_, to)
     _finish(command.ingest(paths, asked, settings, land_only), 2)
 
 

@@ -7,6 +7,7 @@ composition roots (``definitions``, the command line, the app's and the API's en
 from __future__ import annotations
 
 import math
+import re
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -30,11 +31,25 @@ class DatabaseSettings(BaseModel):
 
     url: SecretStr | None = None
 
+    @field_validator("url")
+    @classmethod
+    def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.match(r"postgres(ql)?(\+psycopg2?)?://", value.get_secret_value()):
+            raise ValueError("expected postgresql://user:password@host:5432/database")
+        return value
+
 
 class LakeSettings(BaseModel):
     """Where raw bytes and Parquet rest: a folder or ``s3://bucket/prefix``; none set means this home's."""
 
     url: str | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _known_kind(cls, value: str | None) -> str | None:
+        if value is not None and "://" in value and not value.startswith(("file://", "s3://")):
+            raise ValueError("expected a folder, file:///folder or s3://bucket/prefix")
+        return value
 
 
 class SourceSettings(BaseModel):
@@ -122,8 +137,6 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_universes(self) -> Settings:
-        import re
-
         if not self.universes:
             raise ValueError('universes: expected at least one, such as {"us-index": ["SPX"]}')
         for name, symbols in self.universes.items():

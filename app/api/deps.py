@@ -12,8 +12,9 @@ from threading import Lock
 from typing import Annotated
 
 from fastapi import Depends, Path, Query, Request
+from fastapi.dependencies.models import Dependant
 
-from app.queries import Queries
+from app.queries import InvalidParameterError, Queries
 from app.queries.caching import CachedReader
 from app.queries.times import parse_time
 from periscope_analytics.conventions import SYMBOL_PATTERN
@@ -59,6 +60,31 @@ class When:
     as_of: datetime | None
     known_at: datetime | None
     version: str | None
+
+
+def check_parameters(request: Request) -> None:
+    """Refuse a query parameter that the route does not have, or that is given twice.
+
+    A slip such as ``know_at`` would otherwise be answered with what is known now.
+
+    Raises
+    ------
+    InvalidParameterError
+        Naming it.
+    """
+    known = _query_names(request.scope["route"].dependant)
+    given = [name for name, _ in request.query_params.multi_items()]
+    for name in given:
+        if name not in known:
+            expected = ", ".join(sorted(known)) or "none"
+            raise InvalidParameterError(name[:40], f"no such parameter here; expected {expected}")
+        if given.count(name) > 1:
+            raise InvalidParameterError(name, "given more than once")
+
+
+def _query_names(dependant: Dependant) -> set[str]:
+    own = {field.alias for field in dependant.query_params}
+    return own.union(*(_query_names(each) for each in dependant.dependencies))
 
 
 def get_queries(request: Request) -> Queries:

@@ -36,7 +36,15 @@ def create_app(settings: Settings, store: Reader | None = None) -> FastAPI:
         Default: the store that `settings` name, opened with the first request that needs it.
     """
     problems: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (404, 410, 422, 503)}
-    app = FastAPI(title="Periscope", version="1", description=DESCRIPTION, responses=problems)
+    # The documentation pages of FastAPI load their script from elsewhere; nothing here needs a network.
+    app = FastAPI(
+        title="Periscope",
+        version="1",
+        description=DESCRIPTION,
+        responses=problems,
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.store = StoreHandle(lambda: store if store is not None else _open(settings))
     errors.install(app)
     for module in (health, market, planned):

@@ -13,6 +13,7 @@ import pandas as pd
 from app.queries import overview
 from app.queries.answer import Answer
 from app.queries.chain import join_quotes, only_expiry, unpack_rejected
+from app.queries.errors import InvalidParameterError
 from app.queries.locate import QUOTES, Located, ask, history, known_time, locate
 from app.queries.surface import surface_grid_points
 from app.queries.times import TimeLike
@@ -112,6 +113,8 @@ class Queries:
                 unpack_rejected(self._store.rows(found.entry, "quarantined_quotes"), vol_rows), expiry
             ),
         }
+        if expiry is not None and all(frame.empty for frame in frames.values()):
+            raise InvalidParameterError("expiry", f"no quotes of {symbol} expire on {expiry}")
         return _answer(
             found, "chain", {name: _content(frame) for name, frame in frames.items()}, _parts(found, vols)
         )

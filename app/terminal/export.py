@@ -25,6 +25,8 @@ def export(
         raise UserError(f"--output {folder}: is no folder; make it first")
     with queries(load_settings()) as ask:
         answer = ask.read(dataset, symbol, as_of=as_of, known_at=known_at)
+    if not answer.frames:
+        raise UserError(f"{dataset} has no rows to export: it rests in the lake")
     for table, frame in answer.frames.items():
         path = folder / _name(answer, table, file_format)
         _write(exported_columns(answer, frame), path, file_format)

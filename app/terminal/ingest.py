@@ -58,7 +58,6 @@ class Wanted:
 
 
 def wanted(
-    settings: Settings,
     layout: str | None,
     universe: str | None,
     symbols: str | None,
@@ -75,7 +74,7 @@ def wanted(
     known = [one.name for one in LAYOUTS]
     if layout is not None and layout not in known:
         raise UserError(f"--layout {layout[:40]!r}: expected one of {', '.join(known)}")
-    start = settings.first_date if first is None else day(first, "--from")
+    start = date.min if first is None else day(first, "--from")
     end = date.max if last is None else day(last, "--to")
     if start > end:
         raise UserError(f"--from {start} is after --to {end}")
@@ -102,6 +101,13 @@ def ingest(paths: Sequence[Path], asked: Wanted, settings: Settings, land_only: 
 
     landed, complete = _land(paths, open_lake(settings), asked.layout)
     chosen = _choose(landed, asked, complete)
+    early = sorted({one.session for one in chosen if one.session < settings.first_date})
+    if early:
+        span = f"{early[0]} to {early[-1]}"
+        complain(
+            f"{len(early)} sessions left out, {span}: before PERISCOPE_FIRST_DATE, {settings.first_date}"
+        )
+        chosen, complete = [one for one in chosen if one.session >= settings.first_date], False
     if land_only:
         for manifest in chosen:
             counts = f"{manifest.n_raw:,} options"

@@ -24,7 +24,7 @@ _NEXT = """
 What to look at next:
   app      surfaces, smiles with bid and ask, as-served history   {app}
   Dagster  the asset graph, partitions, checks, metadata          {dagster}/asset-groups
-  API      the same numbers as JSON, described                    {api}/docs
+  API      the same numbers as JSON                               {api}/v1/underlyings
   here     periscope status; periscope show surface {symbol}
 Ctrl-C stops everything; so does `periscope stop` from another terminal."""
 

@@ -188,6 +188,9 @@ def test_other_paths_do_not_exist(reader):
         ("/v1/surface/SPX?points=many", "points"),
         ("/v1/surface/SPX?coordinate=sideways", "coordinate"),
         ("/v1/chain/SPX?expiry=friday", "expiry"),
+        ("/v1/chain/SPX?expiry=2030-01-01", "expiry"),
+        ("/v1/surface/SPX?know_at=2026-01-02T21:00:00Z", "know_at"),
+        ("/v1/underlyings?known_at=2026-01-02T21:00:00Z&known_at=2026-01-03T21:00:00Z", "known_at"),
         ("/v1/underlyings?known_at=now", "known_at"),
     ],
 )

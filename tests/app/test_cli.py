@@ -88,11 +88,20 @@ def test_bad_input_is_one_line_and_exit_code_2(periscope, tmp_path, arguments, s
     assert not (tmp_path / "home" / "postgres").exists()
 
 
-def test_a_bad_setting_is_named(periscope, monkeypatch):
-    monkeypatch.setenv("PERISCOPE_PORTS__API", "eighty")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PERISCOPE_PORTS__API", "eighty"),
+        ("PERISCOPE_DATABASE__URL", "mysql://someone:hunter2@127.0.0.1/periscope"),
+        ("PERISCOPE_LAKE__URL", "ftp://somewhere/lake"),
+    ],
+)
+def test_a_bad_setting_is_named(periscope, monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
     result = periscope("status")
     assert (result.returncode, result.stderr.count("\n")) == (2, 1)
-    assert "PERISCOPE_PORTS__API" in result.stderr
+    assert name in result.stderr
+    assert "hunter2" not in result.stderr
 
 
 def test_stop_says_so_when_nothing_runs(periscope, tmp_path):

@@ -8,15 +8,15 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
-from app.api.deps import QueriesDep, SymbolPath, WhenDep
+from app.api.deps import QueriesDep, SymbolPath, WhenDep, check_parameters
 from app.api.render import respond
 from app.api.schemas import ChainReply, SurfaceReply, UnderlyingsReply
 from app.queries.core import SURFACE_POINTS
 from app.queries.surface import COORDINATES, MOST_POINTS
 
-router = APIRouter(prefix="/v1", tags=["market"])
+router = APIRouter(prefix="/v1", tags=["market"], dependencies=[Depends(check_parameters)])
 
 
 @router.get("/underlyings", response_model=UnderlyingsReply)
