@@ -30,7 +30,7 @@ def table(answer: Answer, now: datetime) -> pd.DataFrame:
 def totals(answer: Answer) -> list[tuple[str, str]]:
     """Return name and value of the figures over all underlyings."""
     frame = answer.frames["underlyings"]
-    accepted, refused = (int(frame[name].fillna(0).sum()) for name in ("n_accepted", "n_quarantined"))
+    accepted, refused = (int(frame[name].sum()) for name in ("n_accepted", "n_quarantined"))
     states = frame["status"].value_counts()
     return [
         ("Underlyings", f"{len(frame):,}"),
