@@ -41,8 +41,8 @@ _ERROR_FLOOR = 2e-3
 def compute(snapshot: Snapshot) -> StageResult:
     """Fit Heston to the mid vols of a surface, one calibration for all expiries.
 
-    Quotes are out of the money, within three standard deviations of the forward, at least a week from
-    settlement and thinned to about 400, evenly by expiry and strike; each weighs by its own error with a
+    Quotes are out of the money, within three standard deviations of the forward, each by its own vol, at
+    least a week from settlement and thinned to about 400, evenly by expiry and strike; each weighs by its own error with a
     floor of 20 vol bps.
     """
     fitted = usable(snapshot.inputs["vol_surface"]["svi_slices"])["expiry_at"]
@@ -60,8 +60,8 @@ def compute(snapshot: Snapshot) -> StageResult:
 
 def select(vols: pd.DataFrame) -> pd.DataFrame:
     """Return the quotes that a calibration sees, from liquid ones."""
-    atm = np.sqrt(vols["tau_years"]) * vols["mid_iv"]
-    near = vols[(vols["log_moneyness"].abs() <= _MAX_DEVIATIONS * atm) & (vols["tau_years"] >= MIN_TAU)]
+    own = np.sqrt(vols["tau_years"]) * vols["mid_iv"]
+    near = vols[(vols["log_moneyness"].abs() <= _MAX_DEVIATIONS * own) & (vols["tau_years"] >= MIN_TAU)]
     expiries = _evenly(np.sort(near["expiry_at"].unique()), _MAX_EXPIRIES)
     each = max(_MAX_QUOTES // max(len(expiries), 1), 5)
     parts = [_thin(near[near["expiry_at"] == expiry], each) for expiry in expiries]
