@@ -42,8 +42,8 @@ def compute(snapshot: Snapshot) -> StageResult:
     """Fit Heston to the mid vols of a surface, one calibration for all expiries.
 
     Quotes are out of the money, within three standard deviations of the forward, each by its own vol, at
-    least a week from settlement and thinned to about 400, evenly by expiry and strike; each weighs by its own error with a
-    floor of 20 vol bps.
+    least a week from settlement and thinned to about 400, evenly by expiry and strike; each weighs by its
+    own error with a floor of 20 vol bps.
     """
     fitted = usable(snapshot.inputs["vol_surface"]["svi_slices"])["expiry_at"]
     vols = snapshot.inputs["implied_vols"]["implied_vols"]
