@@ -32,9 +32,14 @@ FLAGS = [
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
 ]
-DRAWN = "document.querySelectorAll('.js-plotly-plot .main-svg').length >= 2"
-SURFACE = "document.querySelectorAll('.js-plotly-plot')[0]"
-CAMERA = f"JSON.stringify({SURFACE}._fullLayout.scene._scene.getCamera().eye)"
+PLOTS = "document.querySelectorAll('.js-plotly-plot')"
+SURFACE = f"{PLOTS}[0]"
+SCENE = f"{SURFACE}?._fullLayout?.scene?._scene"
+CAMERA = f"JSON.stringify({SCENE}?.getCamera().eye)"
+DRAWN = f"{PLOTS}.length === 2 && {PLOTS}[1]._fullData?.length > 0 && Boolean({SCENE}?.getCamera)"
+RESTING = (
+    f"(() => {{ const seen = window.seen; window.seen = {CAMERA}; return window.seen === seen && seen; }})()"
+)
 WIDTH = "document.documentElement.scrollWidth"
 PROBES = "/_stcore/"
 
@@ -102,6 +107,7 @@ def browser():
 @pytest.fixture
 def visit(browser, app_url):
     """Open a page of the app; failures of the page itself are collected in `errors`."""
+    timeout_error = pytest.importorskip("playwright.sync_api").TimeoutError
     contexts = []
 
     def open_page(path: str, scheme: str = "light"):
@@ -110,6 +116,7 @@ def visit(browser, app_url):
         page = context.new_page()
         page.set_default_timeout(60_000)
         page.errors = []
+        page.timeout_error = timeout_error
         page.on("pageerror", lambda error: page.errors.append(str(error)))
         page.on("response", lambda reply: _note(page.errors, reply))
         page.on("requestfailed", lambda request: page.errors.append(request.url))
@@ -160,19 +167,29 @@ def test_the_url_is_the_state_and_the_camera_stays(visit):
     page = visit("/surface?symbol=SPX&axis=strike")
     page.wait_for_function(DRAWN)
     page.wait_for_url("**axis=strike&expiry=*")
-    before = page.evaluate(CAMERA)
-    box = page.locator(".js-plotly-plot").first.bounding_box()
-    page.mouse.move(box["x"] + 250, box["y"] + 280)
-    page.mouse.down()
-    page.mouse.move(box["x"] + 330, box["y"] + 300, steps=6)
-    page.mouse.up()
-    page.wait_for_function(f"{CAMERA} !== {before!r}")
-    turned = page.evaluate(CAMERA)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_function(DRAWN)
+    turned = _turn(page)
     page.get_by_label("Expiry", exact=False).first.click()
     page.get_by_role("option", name="18 Dec 2026").first.click()
     page.wait_for_url("**expiry=2026-12-18T14*")
     page.wait_for_load_state("networkidle")
-    assert page.evaluate(CAMERA) == turned
+    page.wait_for_function(f"{CAMERA} === {turned!r}")
+
+
+def _turn(page, attempts: int = 5) -> str:
+    """Drag the surface until its camera moves: a drag that meets a redraw is lost."""
+    before = page.evaluate(CAMERA)
+    for _ in range(attempts):
+        box = page.locator(".js-plotly-plot").first.bounding_box()
+        page.mouse.move(box["x"] + 250, box["y"] + 280)
+        page.mouse.down()
+        page.mouse.move(box["x"] + 330, box["y"] + 300, steps=6)
+        page.mouse.up()
+        with contextlib.suppress(page.timeout_error):
+            page.wait_for_function(f"{SCENE} && {CAMERA} !== {before!r}", timeout=10_000)
+            return page.wait_for_function(RESTING, polling=500).json_value()
+    pytest.fail(f"the camera did not move in {attempts} drags")
 
 
 def test_an_unpublished_surface_names_the_command(visit):
