@@ -30,13 +30,18 @@ QUOTE_COLUMNS: Mapping[str, str] = {
     "vendor_delta": "float64",
     "vendor_mark": "float64",
     "underlying_price": "float64",
+    "multiplier": "float64",
+    "quoted_at": "datetime64[us, UTC]",
+    "open_interest_on": "datetime64[s]",
     "raw_line": "int64",
 }
 """Columns of parsed rows and their pandas types.
 
 Absent numbers are NaN, as the vendor left them; sentinels are kept for the rules to judge. `expiry` holds
 ``datetime.date``; `underlying_price` is the vendor's spot, or its forward by expiry for coin-quoted chains;
-`raw_line` counts lines of the raw file from 1 (records from 1 for Parquet); `vendor_iv` is a decimal.
+`multiplier` is what the vendor says that a contract delivers, `quoted_at` the market time of the row,
+`open_interest_on` midnight of the session that the open interest belongs to, all absent where the vendor does
+not say; `raw_line` counts lines of the raw file from 1 (records from 1 for Parquet); `vendor_iv` is a decimal.
 """
 
 

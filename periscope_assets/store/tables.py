@@ -144,6 +144,8 @@ options_snapshots = _data_table(
         _number("vendor_mark", "vendor's mark in quote_unit"),
         _number("underlying_price", "vendor's spot, or forward of the expiry for coin-quoted chains, USD"),
         _number("multiplier", "units of the underlying per contract", nullable=False),
+        _time("quoted_at", "when the quote was made, UTC; null where the vendor does not say", nullable=True),
+        _text("flags", "rules that flagged the quote, joined by +; null for none", nullable=True),
         Column("raw_line", BigInteger, nullable=False, comment="line of the raw file, from 1"),
     ],
     "accepted quotes",

@@ -44,7 +44,7 @@ _SAME_QUOTE = [
 _SNAPSHOT_COLUMNS = [
     *("contract", "expiry_at", "strike", "is_call", "expiry", "root", "settlement", "style", "quote_unit"),
     *("bid", "ask", "bid_size", "ask_size", "last", "volume", "open_interest"),
-    *("vendor_iv", "vendor_delta", "vendor_mark", "underlying_price", "multiplier", "raw_line"),
+    *("vendor_iv", "vendor_delta", "vendor_mark", "underlying_price", "multiplier", "quoted_at", "flags", "raw_line"),
 ]
 _QUARANTINE_COLUMNS = ["raw_line", "side", "contract", "reason", "rule_version", "detail", "record"]
 
@@ -188,6 +188,7 @@ def _snapshots(rows: pd.DataFrame) -> pd.DataFrame:
         quote_unit=rows["root"].map(lambda root: conventions[root].quote_unit).astype("str"),
     )
     added["multiplier"] = np.where(added["quote_unit"] == "coin", _COIN_MULTIPLIER, _EQUITY_MULTIPLIER)
+    added["flags"] = pd.Series(None, index=rows.index, dtype="str")
     return added[_SNAPSHOT_COLUMNS].sort_values("contract", ignore_index=True)
 
 

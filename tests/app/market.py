@@ -153,6 +153,8 @@ def _quotes(merged: pd.DataFrame, spot: float) -> tuple[pd.DataFrame, pd.DataFra
         vendor_mark=np.nan,
         underlying_price=spot,
         multiplier=100.0,
+        quoted_at=pd.DatetimeIndex([pd.NaT] * n, tz="UTC"),
+        flags=None,
         raw_line=np.arange(2, n + 2),
     )
     crossed = quotes["raw_line"] % 41 == 0

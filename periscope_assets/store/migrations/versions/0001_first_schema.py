@@ -112,6 +112,8 @@ def _market_data() -> None:
             "vendor's spot, or forward of the expiry for coin-quoted chains, USD",
         ),
         ("multiplier", DOUBLE, FILLED, "units of the underlying per contract"),
+        ("quoted_at", TIME, NULLABLE, "when the quote was made, UTC; null where the vendor does not say"),
+        ("flags", TEXT, NULLABLE, "rules that flagged the quote, joined by +; null for none"),
         ("raw_line", BIGINT, FILLED, "line of the raw file, from 1"),
     )
     _data_table(
