@@ -37,6 +37,12 @@ class Status(IntEnum):
     OUT_OF_RANGE = 17
     NO_DIVIDENDS = 18
     NO_QUOTE = 19
+    BORROWED_SHAPE = 20
+    INTERPOLATED = 21
+    EXTRAPOLATED = 22
+    IN_THE_MONEY = 23
+    LOCKED = 24
+    NO_HISTORY = 25
 
     @property
     def label(self) -> str:

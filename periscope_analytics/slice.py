@@ -271,6 +271,15 @@ class SliceParams:
         below, above = np.cumsum(mass)[columns], np.cumsum(mass[::-1])[::-1][columns + 1]
         return np.sum(weight * below, 1).reshape(k.shape), np.sum(weight * above, 1).reshape(k.shape)
 
+    def shares(self, k: ArrayLike) -> tuple[Floats, Floats]:
+        """Return E[S; S < K] and E[S; S > K] in units of the forward, K = F exp(k); they add up to one."""
+        at = floats("k", k)
+        flat = at.ravel()
+        below, above = self._probabilities(flat)
+        put, call = self._spline(flat, self.law.put), self._spline(flat, self.law.call)
+        strike = np.exp(flat)
+        return (strike * below - put).reshape(at.shape), (strike * above + call).reshape(at.shape)
+
     @property
     def left_slope(self) -> float:
         """Slope of total variance as k goes to minus infinity, by magnitude."""

@@ -1,6 +1,7 @@
 """Fit of the served surface: expiries in order of time, each above the one before.
 
-What belongs here: the chain of fits and its result. What does not: one expiry (``calibration.slice``).
+What belongs here: the chain of fits and its result, and which neighbour lends a thin expiry its shape. What
+does not: one expiry (``calibration.slice``, ``calibration.thin``).
 """
 
 from __future__ import annotations
@@ -14,14 +15,20 @@ from numpy.typing import ArrayLike
 
 from periscope_analytics.calibration.result import Calibration
 from periscope_analytics.calibration.slice import (
+    Band,
     SliceCalibration,
     SliceSettings,
+    absent,
     band,
     fit_band,
     grid_for,
 )
+from periscope_analytics.calibration.thin import fit_level, thin_scale
 from periscope_analytics.errors import Status
 from periscope_analytics.served import ServedSurface
+
+_LEAST, _MOST = 1e-6, 20.0
+"""Total vols between which an expiry of few strikes has a usable level."""
 
 
 class SliceQuotes(NamedTuple):
@@ -69,7 +76,8 @@ def fit_surface(quotes: Sequence[SliceQuotes], settings: SliceSettings | None = 
     -------
     ServedCalibration
         Status OK; TOO_FEW_STRIKES when no expiry could be fitted; NOT_CONVERGED when one of the fits did not
-        converge. Each slice says its own status.
+        converge. Each slice says its own status: an expiry with one or two usable strikes takes the shape of
+        its neighbour and fits the level (BORROWED_SHAPE).
 
     Raises
     ------
@@ -80,15 +88,30 @@ def fit_surface(quotes: Sequence[SliceQuotes], settings: SliceSettings | None = 
     taus = np.array([each.tau for each in quotes], dtype=np.float64)
     if not (np.all(taus > 0.0) and np.all(np.diff(taus) > 0.0) and np.all(np.isfinite(taus))):
         raise ValueError("quotes: tau must be positive and increase")
-    bands = [band(each.k, each.price_bid, each.price_ask, chosen) for each in quotes]
-    usable = [b for b in bands if b.status is Status.OK]
-    grid = grid_for(usable, chosen) if usable else None
+    bands = [_scaled(band(each.k, each.price_bid, each.price_ask, chosen)) for each in quotes]
+    full = [i for i, each in enumerate(bands) if each.status is Status.OK]
+    if not full:
+        return _collected(tuple(absent(each, each.status) for each in bands))
+    grid = grid_for([each for each in bands if each.scale > 0.0], chosen)
+    lender = fit_band(bands[full[0]], None, float(taus[full[0]]), grid, chosen).params if full[0] else None
     fits: list[SliceCalibration] = []
     previous = None
     for each, tau in zip(bands, taus.tolist(), strict=True):
-        fits.append(fit_band(each, previous, tau, grid, chosen))
+        like = previous or lender
+        if each.status is Status.TOO_FEW_STRIKES and each.scale > 0.0 and like is not None:
+            fits.append(fit_level(each, like, previous, tau, chosen))
+        else:
+            fits.append(fit_band(each, previous, tau, grid, chosen))
         previous = fits[-1].params or previous
     return _collected(tuple(fits))
+
+
+def _scaled(quotes: Band) -> Band:
+    """Return the quotes with the total vol that too few strikes tell, so that the grid suits them too."""
+    if quotes.status is not Status.TOO_FEW_STRIKES:
+        return quotes
+    scale = thin_scale(quotes)
+    return quotes._replace(scale=scale) if _LEAST < scale < _MOST else quotes
 
 
 def _collected(fits: tuple[SliceCalibration, ...]) -> ServedCalibration:

@@ -1,16 +1,19 @@
 """Errors of the served surface, chained through the expiries.
 
-What belongs here: how the errors of one slice's fit reach the prices of all later slices, and what they are
-as vols. What does not: the fits (``calibration.slice``).
+What belongs here: how the errors of one slice's fit, and of its forward, reach the prices of all later
+slices, and what they are as vols. What does not: the fits (``calibration.slice``).
 
-A slice's prices err because its own values do, and because the slice before it did. The second part goes
-through the implicit step and is then partly taken back: a fit to given quotes answers an error below it with
-the opposite one.
+A slice's prices err because its own values do, because its forward does, and because the slice before it
+did. The last part goes through the implicit step and is then partly taken back: a fit to given quotes answers
+an error below it with the opposite one. A forward too high by a share e makes an undiscounted put dearer by
+e E[S; S < K] in units of the forward at its strike's log-moneyness and a call cheaper by e E[S; S > K]; the
+fit answers as it would to quotes so moved.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,18 +21,41 @@ from numpy.typing import ArrayLike, NDArray
 from periscope_analytics.arguments import floats
 from periscope_analytics.calibration.served import ServedCalibration, SliceQuotes
 from periscope_analytics.calibration.slice import SliceCalibration, SliceSettings, band
-from periscope_analytics.kernels import slice as kernel
-from periscope_analytics.kernels.slice_law import bspline
-from periscope_analytics.slice import SliceParams, geometry
+from periscope_analytics.calibration.tangents import at_strikes, tangents
+from periscope_analytics.slice import SliceParams
 
 Floats = NDArray[np.float64]
+
+Z_NODES = (-4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+"""Log-moneyness in total vols at the money at which the errors of an expiry are published."""
 
 _MOST = 24
 """Columns that a factor is cut to; the next ones are far below one percent of the first."""
 
 
+class VolErrors(NamedTuple):
+    """Errors of an expiry's vols in a form small enough to publish.
+
+    Attributes
+    ----------
+    factor : ndarray, shape (13, r)
+        At log-moneyness Z_NODES times the total vol at the money; the vols' covariance is the factor times
+        its transpose.
+    """
+
+    factor: Floats
+
+    def at(self, z: ArrayLike) -> Floats:
+        """Return the factor at other log-moneyness in total vols, linear between nodes, NaN outside."""
+        where = floats("z", z)
+        return np.stack([np.interp(where, Z_NODES, each, np.nan, np.nan) for each in self.factor.T], axis=-1)
+
+
 def chained_errors(
-    quotes: Sequence[SliceQuotes], fit: ServedCalibration, settings: SliceSettings | None = None
+    quotes: Sequence[SliceQuotes],
+    fit: ServedCalibration,
+    settings: SliceSettings | None = None,
+    forward_stderr: Sequence[float] | None = None,
 ) -> tuple[Floats | None, ...]:
     """Return, for each expiry, a factor of the covariance of its prices' control points.
 
@@ -40,6 +66,8 @@ def chained_errors(
     fit : ServedCalibration
     settings : SliceSettings, optional
         As in the fit.
+    forward_stderr : sequence of float, optional
+        One-sigma errors of the forwards, as shares of them, independent of each other.
 
     Returns
     -------
@@ -49,11 +77,12 @@ def chained_errors(
     chosen = settings or SliceSettings()
     factors: list[Floats | None] = []
     before: Floats | None = None
-    for each, one in zip(quotes, fit.slices, strict=True):
+    shifts = [0.0] * len(quotes) if forward_stderr is None else list(forward_stderr)
+    for each, one, shift in zip(quotes, fit.slices, shifts, strict=True):
         if one.params is None:
             factors.append(None)
             continue
-        before = _factor(each, one, one.params, before, chosen)
+        before = _factor(each, one, one.params, before, chosen, shift)
         factors.append(before)
     return tuple(factors)
 
@@ -70,10 +99,23 @@ def vol_stderr(params: SliceParams, factor: Floats, k: ArrayLike) -> Floats:
         Log-moneyness.
     """
     at = floats("k", k)
-    price = np.sqrt(np.sum(_at_strikes(params, factor, at.ravel()) ** 2, axis=1)).reshape(at.shape)
-    w = params.total_variance(at)
-    vega = np.exp(-((0.5 * w - at) ** 2) / (2.0 * w)) * np.sqrt(params.tau / (2.0 * np.pi))
-    return np.asarray(price / vega)
+    return np.asarray(np.sqrt(np.sum(_vols(params, factor, at.ravel()) ** 2, axis=1)).reshape(at.shape))
+
+
+def vol_errors(params: SliceParams, factor: Floats) -> VolErrors:
+    """Return the errors of a slice's vols at the standard log-moneyness."""
+    return VolErrors(_narrowed(_vols(params, factor, _nodes(params)), len(Z_NODES)))
+
+
+def _nodes(params: SliceParams) -> Floats:
+    return np.asarray(np.array(Z_NODES) * np.sqrt(params.atm_total_variance))
+
+
+def _vols(params: SliceParams, factor: Floats, k: Floats) -> Floats:
+    """Return the factor of vols at k, shape (n, r)."""
+    w = params.total_variance(k)
+    vega = np.exp(-((0.5 * w - k) ** 2) / (2.0 * w)) * np.sqrt(params.tau / (2.0 * np.pi))
+    return np.asarray(at_strikes(params, factor, k) / vega[:, None])
 
 
 def _factor(
@@ -82,54 +124,27 @@ def _factor(
     params: SliceParams,
     before: Floats | None,
     settings: SliceSettings,
+    shift: float,
 ) -> Floats:
-    law, pivot = params.law, np.empty(params.law.mass.size)
-    link = geometry(params.grid).grid[1]
-    kernel.solve(link, law.inverse, params.base()[0], np.empty_like(pivot), pivot)
-    tangent = _tangent(params, link, pivot)
-    own = tangent @ np.linalg.cholesky(fit.covariance)
-    if before is None:
-        return np.asarray(own)
-    carried = _solved(link, pivot, law.inverse, before)
+    moved = tangents(params)
     used = band(*quotes[1:], settings)
-    unit = 1.0 / (params.otm_price(used.k) * used.half * settings.noise)
-    answer = fit.covariance @ (
-        (unit[:, None] * _at_strikes(params, tangent, used.k)).T
-        @ (unit[:, None] * _at_strikes(params, carried, used.k))
-    )
-    return _narrowed(np.hstack([carried - tangent @ answer, own]))
+    unit = (1.0 / (params.otm_price(used.k) * used.half * settings.noise))[:, None]
+    toward = fit.covariance @ (unit * at_strikes(params, moved.by_values, used.k)).T
+    columns = [moved.by_values @ np.linalg.cholesky(fit.covariance)]
+    if shift > 0.0:
+        below, above = params.shares(used.k)
+        lifted = shift * np.where(used.k < 0.0, below, -above)[:, None]
+        columns.append(moved.by_values @ (toward @ (unit * lifted)))
+    if before is not None:
+        carried = moved.carried(before)
+        answer = toward @ (unit * at_strikes(params, carried, used.k))
+        columns.insert(0, carried - moved.by_values @ answer)
+    return _narrowed(np.hstack(columns), _MOST)
 
 
-def _tangent(params: SliceParams, link: Floats, pivot: Floats) -> Floats:
-    """Return the derivative of prices' control points by the values at the knots, shape (points, knots)."""
-    shape, knots = geometry(params.grid), np.array(params.knots)
-    rows = np.empty((-(-knots.size // kernel.LANES), shape.x.size, kernel.LANES))
-    kernel.spline_rows(knots, kernel.curvatures(knots), shape.x / params.scale, rows)
-    spline = np.empty(shape.x.size)
-    kernel.level(rows, np.array(params.values), spline)
-    bend = np.zeros_like(spline)
-    bend[1:-1] = np.exp(-spline[1:-1]) / (params.scale**2 * shape.grid[2][1:-1])
-    return _solved(link, pivot, bend * params.law.gain, rows)[:, : knots.size]
-
-
-def _solved(link: Floats, pivot: Floats, scale: Floats, sides: Floats) -> Floats:
-    """Solve the step's system for right-hand sides scale * sides, of shape (points, r) or in lanes."""
-    if sides.ndim == 2:
-        lanes = np.zeros((-(-sides.shape[1] // kernel.LANES) * kernel.LANES, sides.shape[0]))
-        lanes[: sides.shape[1]] = sides.T
-        sides = np.ascontiguousarray(lanes.reshape(-1, kernel.LANES, sides.shape[0]).transpose(0, 2, 1))
-    out = np.empty_like(sides)
-    kernel.solve_rows(link, pivot, np.where(np.isfinite(scale), scale, 0.0), sides, out)
-    return np.asarray(out.transpose(1, 0, 2).reshape(out.shape[1], -1))
-
-
-def _at_strikes(params: SliceParams, control: Floats, k: Floats) -> Floats:
-    first, weight = np.empty(k.size, np.int64), np.empty((k.size, 4))
-    bspline(geometry(params.grid).knots, np.exp(k), first, weight)
-    return np.asarray(np.einsum("ia,iar->ir", weight, control[first[:, None] + np.arange(4)]))
-
-
-def _narrowed(factor: Floats) -> Floats:
-    """Return a factor of almost the same covariance with at most _MOST columns."""
+def _narrowed(factor: Floats, most: int) -> Floats:
+    """Return a factor of almost the same covariance with at most `most` columns."""
+    if factor.shape[1] <= most:
+        return factor
     _, axes = np.linalg.eigh(factor.T @ factor)
-    return np.asarray(factor @ axes[:, -_MOST:])
+    return np.asarray(factor @ axes[:, -most:])

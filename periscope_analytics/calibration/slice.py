@@ -203,10 +203,10 @@ def fit_band(
 ) -> SliceCalibration:
     """Fit one expiry to quotes that were checked by `band`; see `fit_slice`."""
     if quotes.status is not Status.OK:
-        return _absent(quotes, quotes.status)
+        return absent(quotes, quotes.status)
     rule = grid or (previous.grid if previous else grid_for([quotes], settings))
     if quotes.k.min() <= rule.k_min or quotes.k.max() >= rule.k_max:
-        return _absent(quotes, Status.OUT_OF_RANGE)
+        return absent(quotes, Status.OUT_OF_RANGE)
     start = _start(quotes, previous, tau, rule, settings)
     fitted = _fitted(quotes, start, settings)
     if fitted.inside < settings.target:
@@ -288,7 +288,8 @@ def _fitted(quotes: Band, start: SliceParams, settings: SliceSettings) -> SliceC
     )
 
 
-def _absent(quotes: Band, status: Status) -> SliceCalibration:
+def absent(quotes: Band, status: Status) -> SliceCalibration:
+    """Return the result of an expiry without a slice, and why."""
     empty = np.empty(0)
     residuals = np.full(quotes.used.size, np.nan)
     return SliceCalibration(

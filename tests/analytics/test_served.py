@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from periscope_analytics import black
 from periscope_analytics.arbitrage import certify
 from periscope_analytics.calibration.served import SliceQuotes, fit_surface
+from periscope_analytics.calibration.served_errors import chained_errors, vol_stderr
 from periscope_analytics.errors import Status
 from periscope_analytics.heston import HestonParams
 from periscope_analytics.served import ServedSurface
@@ -119,11 +120,27 @@ def test_arguments_broadcast(surface):
     assert surface.iv(0.0, 0.1).shape == ()
 
 
-def test_an_expiry_without_a_fit_is_left_out_with_its_status():
-    thin = SliceQuotes(0.05, np.array([0.0]), np.array([0.01]), np.array([0.02]))
-    fit = fit_surface([heston_quotes(0.02), thin, heston_quotes(0.1)])
+def test_an_expiry_without_a_quote_is_left_out_with_its_status():
+    fit = fit_surface([heston_quotes(0.02), SliceQuotes(0.05, [], [], []), heston_quotes(0.1)])
     assert [each.status for each in fit.slices] == [Status.OK, Status.TOO_FEW_STRIKES, Status.OK]
     assert [slice_.tau for slice_ in fit.params.slices] == [0.02, 0.1]
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_an_expiry_of_one_quote_borrows_its_neighbours_shape(place):
+    whole = [heston_quotes(tau) for tau in (0.02, 0.05, 0.1)]
+    near = int(np.argmin(np.abs(whole[place].k)))
+    quotes = list(whole)
+    quotes[place] = SliceQuotes(whole[place].tau, *(column[[near]] for column in whole[place][1:]))
+    fit, full = fit_surface(quotes), fit_surface(whole)
+    assert fit.slices[place].status is Status.BORROWED_SHAPE
+    assert fit.slices[place].max_error < 1e-6
+    assert len(fit.params.slices) == 3
+    k = np.array([-1.0, -0.5, 0.0, 0.5]) * np.sqrt(full.params.slices[place].atm_total_variance)
+    assert np.abs(fit.params.slices[place].iv(k) - full.params.slices[place].iv(k)).max() < 0.02
+    factors = chained_errors(quotes, fit)
+    errors = vol_stderr(fit.params.slices[place], factors[place], k)
+    assert errors[0] > 2.0 * errors[2]
 
 
 def test_nothing_to_fit_is_a_status():
