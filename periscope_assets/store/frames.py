@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, Integer, SmallInteger, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -34,8 +35,9 @@ from periscope_assets.store.tables import content_columns, natural_key
 _INTEGER_RANGES = {SmallInteger: 2**15, BigInteger: 2**63, Integer: 2**31}
 
 
-Columns = dict[str, NDArray[Any]]
-"""Content of a table by column: float64, int64, bool, datetime64[us] in UTC, or objects (None for null)."""
+Columns = dict[str, Any]
+"""Content of a table by column: arrays of float64, int64, bool, datetime64[us] in UTC, datetime64[D]; Arrow's
+large strings; objects (None for null) for documents, and for integers and flags where one is null."""
 
 
 def check(table: Table, frame: pd.DataFrame) -> Columns:
@@ -102,8 +104,10 @@ def typed(table: Table, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     return pd.DataFrame(columns, copy=False)
 
 
-def nulls(values: NDArray[Any]) -> NDArray[np.bool_]:
+def nulls(values: Any) -> NDArray[np.bool_]:
     """Return where a checked column is null."""
+    if isinstance(values, pa.Array):
+        return np.asarray(values.is_null().to_numpy(zero_copy_only=False))
     if values.dtype == object:
         return np.array([each is None for each in values.tolist()], dtype=bool)
     if values.dtype.kind == "f":
@@ -128,14 +132,12 @@ def _check_key(table: Table, columns: Columns, n_rows: int) -> None:
     key = natural_key(table)
     if not key and n_rows > 1:
         raise ValueError(f"{table.name}: expected at most one row, got {n_rows}")
-    seen: set[tuple[Any, ...]] = set()
-    if key and len(set(zip(*(columns[name].tolist() for name in key), strict=True))) < n_rows:
-        for row in zip(*(columns[name].tolist() for name in key), strict=True):
-            if row in seen:
-                raise ValueError(
-                    f"{table.name}: several rows with the key {dict(zip(key, row, strict=True))}"
-                )
-            seen.add(row)
+    if key:
+        rows = framed(table, {name: columns[name] for name in key})
+        repeated = rows.duplicated().to_numpy()
+        if repeated.any():
+            first = rows.iloc[int(np.argmax(repeated))].to_dict()
+            raise ValueError(f"{table.name}: several rows with the key {first}")
 
 
 def _kind(column: Column[Any]) -> type:
@@ -145,7 +147,10 @@ def _kind(column: Column[Any]) -> type:
 def _doubles(_: Column[Any], values: pd.Series[Any]) -> NDArray[Any]:
     if values.dtype != np.float64:
         values = _numeric(values)
-    result = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    is_plain = isinstance(values.dtype, np.dtype) and values.dtype != object
+    result = (
+        values.to_numpy(dtype=np.float64) if is_plain else values.to_numpy(dtype=np.float64, na_value=np.nan)
+    )
     if np.isinf(result).any():
         raise ValueError(f"infinite in row {int(np.argmax(np.isinf(result)))}")
     return result
@@ -184,14 +189,21 @@ def _flags(_: Column[Any], values: pd.Series[Any]) -> NDArray[Any]:
     return _objects(cells) if None in cells else np.array(cells, dtype=bool)
 
 
-def _texts(_: Column[Any], values: pd.Series[Any]) -> NDArray[Any]:
-    cells = values.to_numpy(dtype=object)
-    others = []
-    for each in set(cells):
-        if not isinstance(each, str):
-            others.append(each)
-        elif "\0" in each:
-            raise ValueError("a string holds NUL")
+def _texts(_: Column[Any], values: pd.Series[Any]) -> pa.Array:
+    if isinstance(values.dtype, pd.StringDtype):
+        given = pa.array(values.array, type=pa.large_string(), from_pandas=True)
+        result = given.combine_chunks() if isinstance(given, pa.ChunkedArray) else given
+    else:
+        result = pa.array(_only_texts(values.to_numpy(dtype=object)), type=pa.large_string())
+    _, offsets, content = result.buffers()
+    ends = np.frombuffer(offsets, dtype=np.int64)[[result.offset, result.offset + len(result)]]
+    if content is not None and not np.frombuffer(content, dtype=np.uint8)[ends[0] : ends[1]].all():
+        raise ValueError("a string holds NUL")
+    return result
+
+
+def _only_texts(cells: NDArray[Any]) -> NDArray[Any]:
+    others = [each for each in set(cells) if not isinstance(each, str)]
     if not all(pd.api.types.is_scalar(each) and pd.isna(each) for each in others):
         raise TypeError(f"expected strings, got {type(others[0]).__name__}")
     return _objects([each if isinstance(each, str) else None for each in cells]) if others else cells
@@ -199,8 +211,9 @@ def _texts(_: Column[Any], values: pd.Series[Any]) -> NDArray[Any]:
 
 def _dates(_: Column[Any], values: pd.Series[Any]) -> NDArray[Any]:
     cells = values.to_numpy(dtype=object)
-    known = {each: _date(each) for each in set(cells)}
-    return _objects([known[each] for each in cells])
+    known = {each: np.datetime64(_date(each), "D").astype(np.int64) for each in set(cells)}
+    days = np.fromiter(map(known.__getitem__, cells), dtype=np.int64, count=len(cells))
+    return days.view("datetime64[D]")
 
 
 def _date(value: object) -> date | None:
@@ -286,11 +299,20 @@ def _as_texts(values: Sequence[Any]) -> Any:
     return pd.array(values, dtype="str")
 
 
+def _as_dates(values: Any) -> Any:
+    return np.asarray(values).astype(object)
+
+
 def _as_times(values: Any) -> Any:
     return pd.DatetimeIndex(values, dtype="datetime64[us, UTC]")
 
 
-_FRAMED: dict[type, Callable[[Any], Any]] = {Text: _as_texts, DateTime: _as_times, Integer: _as_integers}
+_FRAMED: dict[type, Callable[[Any], Any]] = {
+    Text: _as_texts,
+    Date: _as_dates,
+    DateTime: _as_times,
+    Integer: _as_integers,
+}
 _READERS: dict[type, Callable[[Sequence[Any]], Any]] = {
     Double: lambda values: np.array(values, dtype=np.float64),
     Integer: _as_integers,

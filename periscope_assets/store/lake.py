@@ -20,6 +20,7 @@ from hashlib import sha256
 from typing import Any
 
 import pandas as pd
+from sqlalchemy import Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from periscope_analytics.conventions import NEW_YORK, check_symbol
@@ -160,7 +161,9 @@ class Lake:
         key = _dataset_key(table, symbol, as_of, version)
         if self._objects.exists(key):
             return False
-        _encode_json_columns(table, frame).to_parquet(buffer, index=False, compression="zstd")
+        _encode_json_columns(table, frame).to_parquet(
+            buffer, index=False, compression="zstd", use_dictionary=_text_columns(table)
+        )
         return self._objects.create(key, buffer.getvalue())
 
     def read_dataset(self, table: str, symbol: str, as_of: datetime, version: str) -> pd.DataFrame:
@@ -265,6 +268,12 @@ def _to_json(values: Mapping[str, Any]) -> bytes:
 
 def _json_columns(table: str) -> list[str]:
     return [column.name for column in tables.table(table).columns if isinstance(column.type, JSONB)]
+
+
+def _text_columns(table: str) -> list[str]:
+    """Return the columns worth a dictionary; numbers of a chain hardly repeat."""
+    columns = tables.table(table).columns
+    return [column.name for column in columns if isinstance(column.type, (Text, JSONB))]
 
 
 def _encode_json_columns(table: str, frame: pd.DataFrame) -> pd.DataFrame:

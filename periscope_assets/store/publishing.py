@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -19,6 +19,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from sqlalchemy import Table
 
 from periscope_analytics.conventions import check_symbol
 from periscope_assets.store import copying, tables
@@ -99,7 +100,7 @@ class OvertakenError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A checked draft; its rows are checked when it turns out to be new."""
+    """A checked draft; its rows are checked while they are written, if it turns out to be new."""
 
     draft: Draft
 
@@ -113,15 +114,15 @@ class Prepared:
         """Rows in all tables."""
         return sum(len(frame) for frame in self.draft.frames.values())
 
-    def checked(self) -> dict[str, Columns]:
-        """Return the content by table, as the schema wants it.
+    def checked(self, name: str) -> Columns:
+        """Return the content of one table, as the schema wants it.
 
         Raises
         ------
         ValueError
-            If a frame is not of its table.
+            If the frame is not of its table.
         """
-        return {name: check(tables.table(name), frame) for name, frame in self.draft.frames.items()}
+        return check(tables.table(name), self.draft.frames[name])
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,8 @@ class _Head:
     known_at: datetime
 
 
-_Batch = Sequence[tuple[Draft, dict[str, Columns]]]
+_Keep = Callable[[Draft, str, Columns], None]
+"""Takes the checked rows of one table of a draft."""
 
 
 def prepare(draft: Draft) -> Prepared:
@@ -183,7 +185,7 @@ def publish(
     now : datetime, optional
         Clock of the caller; the server's without.
     lake : Lake, optional
-        Gets the rows before the database does.
+        Gets the rows before they become visible.
 
     Returns
     -------
@@ -245,12 +247,19 @@ def _write(
     now: datetime | None,
     lake: Lake | None,
 ) -> list[LedgerEntry]:
-    batch = [(each.draft, each.checked()) for each, _ in new]
-    if lake is not None:
-        _write_to_lake(lake, batch)
-    ids = [int(row[0]) for row in cursor.execute(_RESERVE, [len(new)])]
-    for name in dict.fromkeys(name for _, contents in batch for name in contents):
-        _copy(cursor, name, batch, ids)
+    batch = [each for each, _ in new]
+    ids = [int(row[0]) for row in cursor.execute(_RESERVE, [len(batch)])]
+    with ThreadPoolExecutor(_LAKE_THREADS) as pool:
+        kept: list[Future[None]] = []
+
+        def keep(draft: Draft, name: str, columns: Columns) -> None:
+            if lake is not None:
+                kept.append(pool.submit(_write_to_lake, lake, draft, name, columns))
+
+        for name in dict.fromkeys(name for each in batch for name in each.draft.frames):
+            _copy(cursor, name, list(zip(batch, ids, strict=True)), keep)
+        for each in kept:
+            each.result()
     entries = [
         _entry(each.draft, number, supersedes, fence)
         for (each, supersedes), number in zip(new, ids, strict=True)
@@ -259,7 +268,7 @@ def _write(
     return [replace(entry, known_at=known_at) for entry in entries]
 
 
-def _copy(cursor: psycopg.Cursor[Any], name: str, batch: _Batch, ids: Sequence[int]) -> None:
+def _copy(cursor: psycopg.Cursor[Any], name: str, batch: Sequence[tuple[Prepared, int]], keep: _Keep) -> None:
     table = tables.table(name)
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
         sql.Identifier(tables.SCHEMA, name),
@@ -267,12 +276,19 @@ def _copy(cursor: psycopg.Cursor[Any], name: str, batch: _Batch, ids: Sequence[i
     )
     with cursor.copy(statement) as copy:
         copy.write(copying.HEADER)
-        for (draft, contents), number in zip(batch, ids, strict=True):
-            if name in contents:
-                n_rows = len(draft.frames[name])
-                for block in copying.encode(table, contents[name], n_rows, number, draft.as_of):
-                    copy.write(block)
+        for block in copying.ahead(_encoded(table, batch, keep)):
+            copy.write(block)
         copy.write(copying.TRAILER)
+
+
+def _encoded(table: Table, batch: Sequence[tuple[Prepared, int]], keep: _Keep) -> Iterator[memoryview]:
+    """Yield the rows of one table of a batch, checked and handed to the lake as they come up."""
+    for each, number in batch:
+        if table.name in each.draft.frames:
+            columns = each.checked(table.name)
+            keep(each.draft, table.name, columns)
+            n_rows = len(each.draft.frames[table.name])
+            yield from copying.encode(table, columns, n_rows, number, each.draft.as_of)
 
 
 def _entry(draft: Draft, number: int, supersedes: int | None, fence: int) -> LedgerEntry:
@@ -326,15 +342,8 @@ def _receipt(each: Prepared, head: _Head | None, entry: LedgerEntry | None) -> R
     )
 
 
-def _write_to_lake(lake: Lake, batch: _Batch) -> None:
-    def write(task: tuple[Draft, str, Columns]) -> None:
-        draft, name, columns = task
-        frame = framed(tables.table(name), columns)
-        lake.write_dataset(name, draft.symbol, draft.as_of, draft.version, frame)
-
-    tasks = [(draft, name, columns) for draft, contents in batch for name, columns in contents.items()]
-    with ThreadPoolExecutor(_LAKE_THREADS) as pool:
-        list(pool.map(write, tasks))
+def _write_to_lake(lake: Lake, draft: Draft, name: str, columns: Columns) -> None:
+    lake.write_dataset(name, draft.symbol, draft.as_of, draft.version, framed(tables.table(name), columns))
 
 
 def settle(connection: psycopg.Connection[Any], lake: Lake, entries: Sequence[LedgerEntry]) -> None:

@@ -41,8 +41,8 @@ def quotes(n: int = 5, bid: float = 1.5) -> pd.DataFrame:
             "vendor_mark": bid + 0.25,
             "underlying_price": 4742.83,
             "multiplier": 100.0,
-            "quoted_at": pd.DatetimeIndex([pd.NaT] * n, tz="UTC"),
-            "flags": None,
+            "quoted_at": pd.array([pd.NaT] * n, dtype="datetime64[us, UTC]"),
+            "flags": pd.array([None] * n, dtype="str"),
             "raw_line": rows + 1,
         }
     )
