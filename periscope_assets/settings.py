@@ -12,10 +12,10 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from periscope_analytics.conventions import NEW_YORK, check_symbol
+from periscope_analytics.conventions import NEW_YORK, check_symbol, listing
 
 UNIVERSE_PATTERN = r"[a-z][a-z0-9-]{0,30}"
 
@@ -52,17 +52,88 @@ class LakeSettings(BaseModel):
         return value
 
 
-class SourceSettings(BaseModel):
-    """Where chains come from when nothing has landed for a partition."""
+def _check_origin(value: str | None) -> str | None:
+    """Let pass an origin that a key may be sent to: https, or plain http on loopback only."""
+    if value is not None and not _ORIGIN.fullmatch(value):
+        raise ValueError("expected https://host or https://host:port, or http on 127.0.0.1")
+    return value
 
-    kind: Annotated[str, Field(pattern=r"^(simulated|files)$")] = "simulated"
+
+def _absolute(value: Path | None) -> Path | None:
+    return None if value is None else value.expanduser().absolute()
+
+
+_ORIGIN = re.compile(r"https://[A-Za-z0-9.\-]+(:[0-9]{1,5})?|http://(127\.0\.0\.1|localhost)(:[0-9]{1,5})?")
+Origin = Annotated[str | None, AfterValidator(_check_origin)]
+"""Address of a vendor in place of its own."""
+
+OptionalPath = Annotated[Path | None, AfterValidator(_absolute)]
+
+
+class SourceSettings(BaseModel):
+    """Where chains come from when nothing has landed for a partition.
+
+    Attributes
+    ----------
+    kind : {'simulated', 'files', 'massive', 'cboe', 'deribit'}
+    seed, defects
+        Of the simulated market.
+    key : SecretStr or None
+        Of a vendor that wants one (massive).
+    url : str or None
+    requests_per_second : float
+    completeness : float
+        Least share of the contracts on a vendor's own list without which a chain counts as partial.
+    tickers : bool
+        Ask Deribit for each instrument's ticker too, for sizes and deltas.
+    dividends : Path or None
+        CSV of symbol, ex_date, pay_date, amount, currency.
+    bars : Path or None
+        Folder of ``<symbol>.csv`` with date, open, high, low, close, volume.
+    """
+
+    kind: Annotated[str, Field(pattern=r"^(simulated|files|massive|cboe|deribit)$")] = "simulated"
     seed: int = 20260102
     defects: bool = False
+    key: SecretStr | None = None
+    url: Origin = None
+    requests_per_second: Annotated[float, Field(gt=0, le=1000)] = 5.0
+    completeness: Annotated[float, Field(gt=0, le=1)] = 0.99
+    tickers: bool = False
+    dividends: OptionalPath = None
+    bars: OptionalPath = None
+
+    @field_validator("key")
+    @classmethod
+    def _plausible_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not re.fullmatch(r"[!-~]{8,200}", value.get_secret_value()):
+            raise ValueError("expected 8-200 printable characters without spaces")
+        return value
+
+    @model_validator(mode="after")
+    def _keyed(self) -> SourceSettings:
+        if self.kind == "massive" and self.key is None:
+            raise ValueError("massive wants a key: set PERISCOPE_SOURCE__KEY")
+        return self
 
 
 class RateSettings(BaseModel):
-    """The configured zero curve: continuously compounded rates by tenor in years; one tenor makes it flat."""
+    """Where the zero curve comes from.
 
+    Attributes
+    ----------
+    kind : {'configured', 'treasury', 'file'}
+        The rates below, the US Treasury's daily par yields, or a file of these.
+    zero_rates : dict
+        Continuously compounded rates by tenor in years; one tenor makes the curve flat.
+    file : Path or None
+        The Treasury's CSV of daily par yields, as downloaded.
+    url : str or None
+    """
+
+    kind: Annotated[str, Field(pattern=r"^(configured|treasury|file)$")] = "configured"
+    file: OptionalPath = None
+    url: Origin = None
     zero_rates: dict[float, float] = Field(default_factory=lambda: {1.0: 0.0533})
 
     @field_validator("zero_rates")
@@ -75,6 +146,12 @@ class RateSettings(BaseModel):
                 "expected at least one tenor > 0 years with a rate between -0.1 and 1.0, as decimals"
             )
         return dict(sorted(value.items()))
+
+    @model_validator(mode="after")
+    def _named(self) -> RateSettings:
+        if self.kind == "file" and self.file is None:
+            raise ValueError("kind file wants one: set PERISCOPE_RATES__FILE")
+        return self
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -121,6 +198,8 @@ class Settings(BaseSettings):
             "sim-crypto": ["SIMBTC"],
         }
     )
+    calendars: dict[str, str] = Field(default_factory=dict)
+    """Calendar of a universe or bare symbol, by name of ``exchange_calendars``, in place of its listing's."""
 
     @field_validator("first_date")
     @classmethod
@@ -149,6 +228,32 @@ class Settings(BaseSettings):
             for symbol in symbols:
                 check_symbol(symbol)
         return self
+
+    @model_validator(mode="after")
+    def _check_calendars(self) -> Settings:
+        if not self.calendars:
+            return self
+        # Imported here because it takes a second that nobody else needs.
+        import exchange_calendars
+
+        known = exchange_calendars.get_calendar_names(include_aliases=False)
+        chosen: dict[str, str] = {}
+        for universe, calendar in self.calendars.items():
+            if calendar not in known:
+                raise ValueError(
+                    f"calendars: {calendar[:40]!r} of {universe[:40]!r} is none of {', '.join(known)}"
+                )
+            for symbol in self.members(universe):
+                if chosen.setdefault(symbol, calendar) != calendar:
+                    raise ValueError(f"calendars: {symbol} has two of them, {chosen[symbol]} and {calendar}")
+        return self
+
+    def calendar_of(self, symbol: str) -> str:
+        """Return the name of the calendar whose sessions a symbol trades."""
+        for universe, calendar in self.calendars.items():
+            if symbol in self.members(universe):
+                return calendar
+        return listing(symbol).calendar
 
     @property
     def lake_url(self) -> str:

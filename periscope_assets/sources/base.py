@@ -41,12 +41,9 @@ Absent numbers are NaN, as the vendor left them; sentinels are kept for the rule
 ``datetime.date``; `underlying_price` is the vendor's spot, or its forward by expiry for coin-quoted chains;
 `multiplier` is what the vendor says that a contract delivers, `quoted_at` the market time of the row,
 `open_interest_on` midnight of the session that the open interest belongs to, all absent where the vendor does
-not say; `raw_line` counts lines of the raw file from 1 (records from 1 for Parquet); `vendor_iv` is a decimal.
+not say; `raw_line` counts lines of the raw file from 1 (for Parquet and JSON records from 1, over all pages);
+`vendor_iv` is a decimal.
 """
-
-
-class SourceError(ValueError):
-    """Input that can't be read. The message is one line: what, where, remedy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +59,38 @@ class RawPayload:
     received_at : datetime or None
         When it was received, UTC, if known.
     companions : mapping of str to bytes
-        Files that the layout can't be read without (Yahoo's meta.json), by name.
+        What the layout can't be read without, by name: Yahoo's meta.json, the pages of a vendor's answer.
+    sent_at : datetime or None
+        When it was asked for, UTC, if it was.
+    url : str or None
+        Where it came from, without any key.
+    request_id : str or None
+        The vendor's name for the request.
     """
 
     name: str
     content: bytes
     received_at: datetime | None = None
     companions: Mapping[str, bytes] = field(default_factory=dict)
+    sent_at: datetime | None = None
+    url: str | None = None
+    request_id: str | None = None
+
+
+class SourceError(ValueError):
+    """Input that can't be read, and that asking again will not mend. One line: what, where, remedy.
+
+    Attributes
+    ----------
+    received : sequence of RawPayload
+        What a vendor had sent by then; kept in the lake, never published.
+    """
+
+    received: Sequence[RawPayload] = ()
+
+
+class TransientSourceError(SourceError):
+    """A vendor that can't be reached just now, or answers with an error of its own: ask again later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +108,8 @@ class ParsedChain:
         Columns and types of :data:`QUOTE_COLUMNS`, in file order.
     n_raw : int
         Option records in the raw payload for this symbol and snapshot; equals ``len(rows)``.
+    completeness : float or None
+        Share of the contracts on the vendor's own list that came, None where there is no list.
     """
 
     symbol: str
@@ -93,6 +117,7 @@ class ParsedChain:
     spot: float
     rows: pd.DataFrame
     n_raw: int
+    completeness: float | None = None
 
 
 class Layout(Protocol):
@@ -124,5 +149,6 @@ class Source(Protocol):
         Raises
         ------
         SourceError
-            If the source could not be read; "could not read" is not "empty".
+            If the source could not be read; "could not read" is not "empty". A
+            :class:`TransientSourceError` where it may be read later.
         """

@@ -18,7 +18,7 @@ FIRST, LAST = date(2015, 1, 1), date(2032, 12, 31)
 
 
 def is_session(calendar: str, day: date) -> bool:
-    """Tell whether `day` is a session of a calendar, 'XNYS' or '24/7'.
+    """Tell whether `day` is a session of a calendar: '24/7' or one of ``exchange_calendars``, such as 'XNYS'.
 
     Raises
     ------
@@ -73,8 +73,6 @@ def session_date(as_of: datetime) -> date:
 
 
 def _closes(calendar: str, start: date, end: date) -> dict[date, datetime]:
-    if calendar != XNYS:
-        raise ValueError(f"calendar: expected {XNYS!r} or {ALWAYS!r}, got {calendar[:40]!r}")
     if not (FIRST <= start <= LAST and FIRST <= end <= LAST):
         raise ValueError(f"day: the calendar {calendar} covers {FIRST} to {LAST}, asked for {start} to {end}")
     return _exchange_closes(calendar)
@@ -85,6 +83,9 @@ def _exchange_closes(calendar: str) -> dict[date, datetime]:
     # Imported here because it takes seconds, and most readers of this package need no sessions.
     import exchange_calendars
 
+    known = exchange_calendars.get_calendar_names(include_aliases=False)
+    if calendar not in known:
+        raise ValueError(f"calendar {calendar[:40]!r}: expected one of {', '.join(sorted(known))}")
     closes: Any = exchange_calendars.get_calendar(
         calendar, start=FIRST.isoformat(), end=LAST.isoformat()
     ).closes

@@ -6,11 +6,23 @@ What belongs here: :data:`LAYOUTS`. What does not: how files are opened (``sourc
 from __future__ import annotations
 
 from periscope_assets.sources.base import Layout
+from periscope_assets.sources.layouts.cboe_delayed import CboeDelayed
 from periscope_assets.sources.layouts.cboe_quote_table import CboeQuoteTable
 from periscope_assets.sources.layouts.deribit_books import DeribitBooks
+from periscope_assets.sources.layouts.deribit_summary import DeribitSummary
+from periscope_assets.sources.layouts.massive_snapshot import MassiveSnapshot
 from periscope_assets.sources.layouts.occ_ladder import OccLadder
 from periscope_assets.sources.layouts.simulated_chain import SimulatedChain
 from periscope_assets.sources.layouts.yahoo_chain import YahooChain
 
-LAYOUTS: tuple[Layout, ...] = (CboeQuoteTable(), OccLadder(), YahooChain(), DeribitBooks(), SimulatedChain())
+LAYOUTS: tuple[Layout, ...] = (
+    CboeQuoteTable(),
+    OccLadder(),
+    YahooChain(),
+    DeribitBooks(),
+    SimulatedChain(),
+    MassiveSnapshot(),
+    CboeDelayed(),
+    DeribitSummary(),
+)
 """Every layout, in the order in which they are tried; their signatures do not overlap."""

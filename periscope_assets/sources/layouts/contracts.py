@@ -124,3 +124,20 @@ def check_symbols(table: Table, column: str, contracts: Sequence[Contract]) -> l
                 f"{cut(symbol)} contradicts the contract {cut(contract.name)}; correct one of them",
             )
     return symbols
+
+
+def one_underlying(table: Table, column: str, contracts: Sequence[Contract], asked: str | None) -> str:
+    """Return the one underlying of all contracts: the symbol `asked` for, or that of the first contract.
+
+    Raises
+    ------
+    SourceError
+        At the first contract on another underlying.
+    """
+    owner = {root: symbol_of(root) for root in {contract.root for contract in contracts}}
+    symbol = asked or owner[contracts[0].root]
+    for row, contract in enumerate(contracts):
+        if owner[contract.root].replace(".", "") != symbol.replace(".", ""):
+            problem = f"{cut(contract.name)} is not on {cut(symbol)}; supply one underlying at a time"
+            raise table.error(row, column, problem)
+    return check_symbol(symbol)
