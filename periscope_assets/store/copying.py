@@ -17,13 +17,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import psycopg
 import pyarrow as pa
 from numpy.typing import NDArray
+from psycopg import sql
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, Integer, SmallInteger, Table
 from sqlalchemy.dialects.postgresql import JSONB
 
 from periscope_assets.store.frames import Columns, nulls
-from periscope_assets.store.tables import content_columns
+from periscope_assets.store.tables import SCHEMA, content_columns
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
@@ -53,6 +55,19 @@ class _Cells:
         return np.dtype(self.kind).itemsize
 
 
+def copy(cursor: psycopg.Cursor[Any], table: Table, blocks: Iterator[memoryview]) -> None:
+    """Send blocks of rows to a table."""
+    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
+        sql.Identifier(SCHEMA, table.name),
+        sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns),
+    )
+    with cursor.copy(statement) as stream:
+        stream.write(HEADER)
+        for block in _ahead(blocks):
+            stream.write(block)
+        stream.write(TRAILER)
+
+
 def encode(
     table: Table, columns: Columns, n_rows: int, publication_id: int, as_of: datetime
 ) -> Iterator[memoryview]:
@@ -77,7 +92,7 @@ def encode(
         yield from _blocks(described, columns, rows, head)
 
 
-def ahead(blocks: Iterator[memoryview]) -> Iterator[memoryview]:
+def _ahead(blocks: Iterator[memoryview]) -> Iterator[memoryview]:
     """Yield the blocks, each of them encoded while the server takes in the one before."""
     with ThreadPoolExecutor(1) as pool:
         upcoming = pool.submit(next, blocks, None)

@@ -13,8 +13,8 @@ import json
 import logging
 import re
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any
@@ -26,13 +26,15 @@ from sqlalchemy.dialects.postgresql import JSONB
 from periscope_analytics.conventions import NEW_YORK, check_symbol
 from periscope_assets.store import tables
 from periscope_assets.store.objects import Objects
-from periscope_assets.store.repository import LedgerEntry
+from periscope_assets.store.repository import PUBLISHED, REJECTED, LedgerEntry
 
 logger = logging.getLogger(__name__)
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_\-]{0,127}")
-_MANIFESTS, _LEDGER, _DATASETS = "raw/manifests", "ledger", "datasets"
+FORMAT = 1
+"""Of keys and objects; a lake says which one it has."""
+_MANIFESTS, _LEDGER, _PURGES, _DATASETS = "raw/manifests", "ledger", "purges", "datasets"
 
 
 class LakeCorruptError(RuntimeError):
@@ -63,6 +65,10 @@ class RawManifest:
     received_at : datetime or None
     companions : mapping of str to str
         sha256 of landed files that the layout can't be read without, by name.
+    origin : str or None
+        Vendor that was asked for it; None for what a person or a simulated market supplied.
+    completeness : float or None
+        Share of the contracts on the vendor's own list that came, None where there is no list.
     """
 
     sha256: str
@@ -75,6 +81,16 @@ class RawManifest:
     size: int
     received_at: datetime | None = None
     companions: Mapping[str, str] = field(default_factory=dict)
+    origin: str | None = None
+    completeness: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptPublication:
+    """A ledger entry as the lake has it, and the sha256 of its rows by table."""
+
+    entry: LedgerEntry
+    objects: Mapping[str, str]
 
 
 class Lake:
@@ -95,6 +111,16 @@ class Lake:
     def url(self) -> str:
         """Where it is."""
         return self._objects.url
+
+    def check(self) -> None:
+        """See that the lake can be read and written.
+
+        Raises
+        ------
+        LakeUnavailableError
+            If it can't; the message names the remedy.
+        """
+        self._objects.create("lake.json", _to_json({"format": FORMAT}))
 
     def land(self, content: bytes) -> str:
         """Keep bytes for ever and return their sha256; what is there is checked, not written again."""
@@ -155,48 +181,103 @@ class Lake:
 
     def write_dataset(
         self, table: str, symbol: str, as_of: datetime, version: str, frame: pd.DataFrame
-    ) -> bool:
-        """Keep the rows of one table and content version as Parquet; return False if they are there."""
-        buffer = io.BytesIO()
+    ) -> str:
+        """Keep the rows of one table and content version as Parquet; return the sha256 of what rests there.
+
+        What is there already is of the same version: it stays.
+        """
         key = _dataset_key(table, symbol, as_of, version)
         if self._objects.exists(key):
-            return False
+            return sha256(self._objects.read(key)).hexdigest()
+        buffer = io.BytesIO()
         _encode_json_columns(table, frame).to_parquet(
             buffer, index=False, compression="zstd", use_dictionary=_text_columns(table)
         )
-        return self._objects.create(key, buffer.getvalue())
+        content = buffer.getvalue()
+        if not self._objects.create(key, content):
+            content = self._objects.read(key)
+        return sha256(content).hexdigest()
 
-    def read_dataset(self, table: str, symbol: str, as_of: datetime, version: str) -> pd.DataFrame:
+    def read_dataset(
+        self, table: str, symbol: str, as_of: datetime, version: str, digest: str | None = None
+    ) -> pd.DataFrame:
         """Return the rows of one table and content version, as published.
+
+        Parameters
+        ----------
+        table, symbol : str
+        as_of : datetime
+        version : str
+        digest : str, optional
+            sha256 that the object must have.
 
         Raises
         ------
         FileNotFoundError
             If there are none.
         LakeCorruptError
-            If the object can't be read.
+            If the object can't be read, or has another sha256.
         """
         key = _dataset_key(table, symbol, as_of, version)
         content = self._objects.read(key)
+        if digest is not None and sha256(content).hexdigest() != digest:
+            raise LakeCorruptError(f"{self.url}/{key}: the bytes have another sha256 than the ledger says")
         try:
             frame = pd.read_parquet(io.BytesIO(content))
         except (ValueError, OSError) as error:
             raise LakeCorruptError(f"{self.url}/{key}: {error}") from error
         return _decode_json_columns(table, frame)
 
-    def append_ledger(self, entry: LedgerEntry) -> bool:
-        """Keep a copy of a ledger entry; return False if it is there."""
-        stamp = entry.known_at.astimezone(UTC)
-        name = f"{stamp:%Y%m%dT%H%M%S}{stamp.microsecond:06d}Z-{entry.publication_id:012d}"
-        return self._objects.create(f"{_LEDGER}/date={stamp:%Y-%m-%d}/{name}.json", _to_json(asdict(entry)))
+    def append_ledger(self, entry: LedgerEntry, objects: Mapping[str, str]) -> bool:
+        """Keep a copy of a ledger entry with the sha256 of its rows by table; return False if it is there."""
+        key = f"{_LEDGER}/date={entry.known_at.astimezone(UTC):%Y-%m-%d}/{_stamp(entry.known_at)}"
+        return self._objects.create(
+            f"{key}-{entry.publication_id:012d}.json", _to_json(asdict(entry) | {"objects": dict(objects)})
+        )
+
+    def append_purge(self, purged_at: datetime, publication_ids: Sequence[int]) -> bool:
+        """Keep what retention dropped from the database, and when; return False if it is there."""
+        content = _to_json({"purged_at": purged_at, "publication_ids": sorted(publication_ids)})
+        name = f"{_stamp(purged_at)}-{sha256(content).hexdigest()[:12]}"
+        return self._objects.create(f"{_PURGES}/{name}.json", content)
 
     def ledger(self) -> Iterator[LedgerEntry]:
         """Yield the kept ledger entries in the order in which they became known."""
+        for kept in self.publications():
+            yield kept.entry
+
+    def publications(self) -> Iterator[KeptPublication]:
+        """Yield the kept publications in the order in which they became known, later purges included."""
+        purges = self._purges()
         for key in self._objects.keys(_LEDGER):
             values = self._read_json(key)
+            objects = values.pop("objects", {})
             for name in ("as_of", "known_at", "purged_at"):
                 values[name] = _instant(values[name])
-            yield LedgerEntry(**values)
+            entry = LedgerEntry(**values)
+            if entry.publication_id in purges:
+                entry = replace(entry, purged_at=purges[entry.publication_id])
+            yield KeptPublication(entry, objects)
+
+    def _purges(self) -> dict[int, datetime]:
+        kept = map(self._read_json, self._objects.keys(_PURGES))
+        return {
+            number: datetime.fromisoformat(each["purged_at"])
+            for each in kept
+            for number in each["publication_ids"]
+        }
+
+    def described(self, entry: LedgerEntry) -> KeptPublication:
+        """Return an entry with the sha256 of its rows as they rest here; none where it has no rows."""
+        if entry.status not in (PUBLISHED, REJECTED):
+            return KeptPublication(entry, {})
+        keys = {
+            table: _dataset_key(table, entry.symbol, entry.as_of, entry.version)
+            for table in tables.DATASETS[entry.dataset]
+        }
+        return KeptPublication(
+            entry, {table: sha256(self._objects.read(key)).hexdigest() for table, key in keys.items()}
+        )
 
     def _manifest(self, key: str) -> RawManifest:
         values = self._read_json(key)
@@ -247,7 +328,14 @@ def _dataset_key(table: str, symbol: str, as_of: datetime, version: str) -> str:
     day = as_of.astimezone(NEW_YORK).date()
     name = tables.table(table).name
     folder = f"{_DATASETS}/{name}/date={day:%Y-%m-%d}/symbol={check_symbol(symbol)}"
-    return f"{folder}/{check_version(version)}.parquet"
+    # Snapshots of a day may share a version: equal quotes, and what was computed from them at another time.
+    return f"{folder}/{_stamp(as_of)}-{check_version(version)}.parquet"
+
+
+def _stamp(instant: datetime) -> str:
+    """Return an instant so that names sort by it."""
+    moment = instant.astimezone(UTC)
+    return f"{moment:%Y%m%dT%H%M%S}{moment.microsecond:06d}Z"
 
 
 def _instant(value: str | None) -> datetime | None:

@@ -20,9 +20,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from periscope_analytics.conventions import check_symbol
-from periscope_assets.store import migrate, publishing, tables
+from periscope_assets.store import migrate, publishing, replay, tables
 from periscope_assets.store.frames import typed
-from periscope_assets.store.lake import Lake
+from periscope_assets.store.lake import KeptPublication, Lake
+from periscope_assets.store.replay import Replayed
 from periscope_assets.store.repository import (
     PUBLISHED,
     WITHDRAWN,
@@ -147,6 +148,19 @@ class PostgresStore:
             if owed:
                 publishing.settle(connection, self.lake, owed)
 
+    def replay(self) -> Replayed:
+        """Write all publications of the lake into this database, which must be empty; see ``replay``.
+
+        Raises
+        ------
+        NotEmptyError, LakeCorruptError
+            Nothing is written then.
+        """
+        if self.lake is None:
+            raise ValueError("a store without a lake has nothing to replay")
+        with self._session() as connection:
+            return replay.replay(connection, self.lake)
+
     def watermark(self) -> datetime:
         """Return the latest `known_at` that is visible and final; in 1970 if nothing was published yet."""
         stamp: datetime = self._fetch("SELECT known_at FROM periscope.publish_clock")[0][0]
@@ -243,7 +257,7 @@ class PostgresStore:
 
     def _publish(
         self, connection: psycopg.Connection[Any], batch: Sequence[publishing.Prepared], fence: int
-    ) -> tuple[list[Receipt], list[LedgerEntry]]:
+    ) -> tuple[list[Receipt], list[KeptPublication]]:
         for attempt in range(1, _ATTEMPTS + 1):
             now = self._clock() if self._clock is not None else None
             try:

@@ -18,13 +18,13 @@ from hashlib import sha256
 from typing import Any
 
 import psycopg
-from psycopg import sql
 from sqlalchemy import Table
 
 from periscope_analytics.conventions import check_symbol
 from periscope_assets.store import copying, tables
 from periscope_assets.store.frames import Columns, check, framed, jsonable
-from periscope_assets.store.lake import Lake, check_version
+from periscope_assets.store.lake import KeptPublication, Lake, check_version
+from periscope_assets.store.objects import LakeUnavailableError
 from periscope_assets.store.repository import (
     NO_SESSION,
     PUBLISHED,
@@ -134,8 +134,8 @@ class _Head:
     known_at: datetime
 
 
-_Keep = Callable[[Draft, str, Columns], None]
-"""Takes the checked rows of one table of a draft."""
+_Keep = Callable[[int, Draft, str, Columns], None]
+"""Takes the checked rows of one table of a draft, for the lake."""
 
 
 def prepare(draft: Draft) -> Prepared:
@@ -171,7 +171,7 @@ def publish(
     *,
     now: datetime | None = None,
     lake: Lake | None = None,
-) -> tuple[list[Receipt], list[LedgerEntry]]:
+) -> tuple[list[Receipt], list[KeptPublication]]:
     """Publish what is new in a batch in one transaction.
 
     Parameters
@@ -191,8 +191,8 @@ def publish(
     -------
     receipts : list of Receipt
         One for each of the batch, in order.
-    entries : list of LedgerEntry
-        Of what was published; the lake is still owed them.
+    entries : list of KeptPublication
+        Of what was published, with what the lake holds of its rows; the lake is still owed the entries.
 
     Raises
     ------
@@ -216,7 +216,7 @@ def publish(
             # Only fences were raised; they bind writers that die with the server: no wait for the disk.
             cursor.execute("SET LOCAL synchronous_commit = off")
             entries = []
-    by_snapshot = {(entry.dataset, entry.symbol, entry.as_of): entry for entry in entries}
+    by_snapshot = {(one.entry.dataset, one.entry.symbol, one.entry.as_of): one.entry for one in entries}
     receipts = [
         _receipt(each, head, by_snapshot.get(each.snapshot)) for each, head in zip(batch, heads, strict=True)
     ]
@@ -246,39 +246,33 @@ def _write(
     fence: int,
     now: datetime | None,
     lake: Lake | None,
-) -> list[LedgerEntry]:
+) -> list[KeptPublication]:
     batch = [each for each, _ in new]
     ids = [int(row[0]) for row in cursor.execute(_RESERVE, [len(batch)])]
     with ThreadPoolExecutor(_LAKE_THREADS) as pool:
-        kept: list[Future[None]] = []
+        kept: list[tuple[int, str, Future[str]]] = []
 
-        def keep(draft: Draft, name: str, columns: Columns) -> None:
+        def keep(number: int, draft: Draft, name: str, columns: Columns) -> None:
             if lake is not None:
-                kept.append(pool.submit(_write_to_lake, lake, draft, name, columns))
+                kept.append((number, name, pool.submit(_write_to_lake, lake, draft, name, columns)))
 
         for name in dict.fromkeys(name for each in batch for name in each.draft.frames):
             _copy(cursor, name, list(zip(batch, ids, strict=True)), keep)
-        for each in kept:
-            each.result()
+        objects: dict[int, dict[str, str]] = {number: {} for number in ids}
+        for number, name, written in kept:
+            objects[number][name] = written.result()
     entries = [
         _entry(each.draft, number, supersedes, fence)
         for (each, supersedes), number in zip(new, ids, strict=True)
     ]
     known_at = _enter(cursor, entries, now, has_lake=lake is not None)
-    return [replace(entry, known_at=known_at) for entry in entries]
+    stamped = [replace(entry, known_at=known_at) for entry in entries]
+    return [KeptPublication(entry, objects[entry.publication_id]) for entry in stamped]
 
 
 def _copy(cursor: psycopg.Cursor[Any], name: str, batch: Sequence[tuple[Prepared, int]], keep: _Keep) -> None:
     table = tables.table(name)
-    statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
-        sql.Identifier(tables.SCHEMA, name),
-        sql.SQL(", ").join(sql.Identifier(column.name) for column in table.columns),
-    )
-    with cursor.copy(statement) as copy:
-        copy.write(copying.HEADER)
-        for block in copying.ahead(_encoded(table, batch, keep)):
-            copy.write(block)
-        copy.write(copying.TRAILER)
+    copying.copy(cursor, table, _encoded(table, batch, keep))
 
 
 def _encoded(table: Table, batch: Sequence[tuple[Prepared, int]], keep: _Keep) -> Iterator[memoryview]:
@@ -286,7 +280,7 @@ def _encoded(table: Table, batch: Sequence[tuple[Prepared, int]], keep: _Keep) -
     for each, number in batch:
         if table.name in each.draft.frames:
             columns = each.checked(table.name)
-            keep(each.draft, table.name, columns)
+            keep(number, each.draft, table.name, columns)
             n_rows = len(each.draft.frames[table.name])
             yield from copying.encode(table, columns, n_rows, number, each.draft.as_of)
 
@@ -342,25 +336,31 @@ def _receipt(each: Prepared, head: _Head | None, entry: LedgerEntry | None) -> R
     )
 
 
-def _write_to_lake(lake: Lake, draft: Draft, name: str, columns: Columns) -> None:
-    lake.write_dataset(name, draft.symbol, draft.as_of, draft.version, framed(tables.table(name), columns))
+def _write_to_lake(lake: Lake, draft: Draft, name: str, columns: Columns) -> str:
+    frame = framed(tables.table(name), columns)
+    return lake.write_dataset(name, draft.symbol, draft.as_of, draft.version, frame)
 
 
-def settle(connection: psycopg.Connection[Any], lake: Lake, entries: Sequence[LedgerEntry]) -> None:
+def settle(
+    connection: psycopg.Connection[Any], lake: Lake, owed: Sequence[LedgerEntry | KeptPublication]
+) -> None:
     """Append published entries to the lake's ledger and forget that they were owed.
 
     What fails stays owed and is logged: it is published already, and the next call for all that is owed
     takes it up.
     """
+
+    def append(each: LedgerEntry | KeptPublication) -> int:
+        kept = lake.described(each) if isinstance(each, LedgerEntry) else each
+        lake.append_ledger(kept.entry, kept.objects)
+        return kept.entry.publication_id
+
     try:
         with ThreadPoolExecutor(_LAKE_THREADS) as pool:
-            list(pool.map(lake.append_ledger, entries))
-    except OSError as error:
-        logger.warning("%d ledger entries are not in the lake yet: %s", len(entries), error)
+            done = list(pool.map(append, owed))
+    except (LakeUnavailableError, FileNotFoundError) as error:
+        logger.warning("%d ledger entries are not in the lake yet: %s", len(owed), error)
         return
     with connection.transaction():
         connection.execute("SET LOCAL synchronous_commit = off")
-        connection.execute(
-            "DELETE FROM periscope.lake_outbox WHERE publication_id = ANY(%s)",
-            [[entry.publication_id for entry in entries]],
-        )
+        connection.execute("DELETE FROM periscope.lake_outbox WHERE publication_id = ANY(%s)", [done])

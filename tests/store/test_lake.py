@@ -131,24 +131,39 @@ def test_datasets_come_back_as_they_were(lake):
     ):
         rows = conform(tables.table(name), frame)
         version = f"v{len(rows)}"
-        assert lake.write_dataset(name, "SPX", AS_OF, version, rows)
-        assert not lake.write_dataset(name, "SPX", AS_OF, version, rows[:1])
+        digest = lake.write_dataset(name, "SPX", AS_OF, version, rows)
+        assert lake.write_dataset(name, "SPX", AS_OF, version, rows[:1]) == digest
+        later = lake.write_dataset(name, "SPX", AS_OF.replace(hour=21), version, rows[:1])
+        assert (later == digest) == (len(rows) == 0)
+        assert lake.read_dataset(name, "SPX", AS_OF, version, digest).equals(rows)
+        with pytest.raises(LakeCorruptError, match="another sha256"):
+            lake.read_dataset(name, "SPX", AS_OF, version, DIGEST)
         pd.testing.assert_frame_equal(lake.read_dataset(name, "SPX", AS_OF, version), rows)
-    assert "datasets/forwards/date=2024-01-02/symbol=SPX/v3.parquet" in lake._objects.keys("datasets")
+    assert (
+        "datasets/forwards/date=2024-01-02/symbol=SPX/20240102T200000000000Z-v3.parquet"
+        in lake._objects.keys("datasets")
+    )
 
 
 def test_a_corrupt_dataset_is_named(lake):
     lake.write_dataset("forwards", "SPX", AS_OF, "v", conform(tables.table("forwards"), forwards()))
-    corrupt(lake, "datasets/forwards/date=2024-01-02/symbol=SPX/v.parquet", b"PAR1 no")
-    with pytest.raises(LakeCorruptError, match=r"symbol=SPX/v\.parquet"):
+    corrupt(lake, "datasets/forwards/date=2024-01-02/symbol=SPX/20240102T200000000000Z-v.parquet", b"PAR1 no")
+    with pytest.raises(LakeCorruptError, match=r"symbol=SPX/20240102T200000000000Z-v\.parquet"):
         lake.read_dataset("forwards", "SPX", AS_OF, "v")
 
 
 def test_the_ledger_is_kept_in_the_order_in_which_it_became_known(lake):
     second = replace(ENTRY, publication_id=2, known_at=LATER.replace(microsecond=1), supersedes=1)
     first = replace(ENTRY, publication_id=9)
-    assert [lake.append_ledger(each) for each in (second, first, first)] == [True, True, False]
+    assert [lake.append_ledger(each, {"forwards": DIGEST}) for each in (second, first, first)] == [
+        True,
+        True,
+        False,
+    ]
     assert list(lake.ledger()) == [first, second]
+    assert [each.objects for each in lake.publications()] == [{"forwards": DIGEST}] * 2
+    assert [lake.append_purge(LATER, [2, 7]) for _ in range(2)] == [True, False]
+    assert list(lake.ledger()) == [first, replace(second, purged_at=LATER)]
 
 
 @pytest.mark.parametrize(
