@@ -9,10 +9,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime
+from typing import NamedTuple
 
-import pandas as pd
-
-from periscope_analytics.conventions import listing
+from periscope_assets.pipeline import inputs
+from periscope_assets.pipeline.boundary import judged
 from periscope_assets.pipeline.landing import ChainSource, Landed, session_bounds
 from periscope_assets.pipeline.outcomes import (
     FAILED,
@@ -24,8 +24,10 @@ from periscope_assets.pipeline.outcomes import (
     versions,
     with_rows,
 )
+from periscope_assets.pipeline.withdrawals import standing
 from periscope_assets.settings import Settings
 from periscope_assets.sources.base import SourceError
+from periscope_assets.sources.rates import RateSource
 from periscope_assets.store.lake import Lake, RawManifest
 from periscope_assets.store.repository import (
     NO_SESSION,
@@ -38,11 +40,10 @@ from periscope_assets.store.repository import (
     Store,
     StoreUnavailableError,
 )
-from periscope_assets.store.tables import DATASETS
 from periscope_assets.transforms import chains, rates
 from periscope_assets.transforms.flow import STAGES
 from periscope_assets.transforms.frames import content_version, digest
-from periscope_assets.transforms.stage import Input, Snapshot, Stage
+from periscope_assets.transforms.stage import Snapshot, Stage
 
 RAW, QUOTES = "raw_chain", chains.NAME
 
@@ -57,6 +58,13 @@ _ANY_STATUS = (PUBLISHED, REJECTED, NO_SESSION, WITHDRAWN)
 _log = logging.getLogger(__name__)
 
 
+class _Heads(NamedTuple):
+    """Snapshots of one session: those that are served, and those that were taken out."""
+
+    published: list[LedgerEntry]
+    withdrawn: list[LedgerEntry]
+
+
 class Pipeline:
     """Builds datasets of one store from one lake and, where nothing has landed, one source.
 
@@ -67,14 +75,22 @@ class Pipeline:
     lake : Lake
     source : ChainSource or None
         None: only what has landed can be built.
+    rate_source : RateSource or None
+        None: rates are those of the settings.
     """
 
     def __init__(
-        self, settings: Settings, store: Store, lake: Lake, source: ChainSource | None = None
+        self,
+        settings: Settings,
+        store: Store,
+        lake: Lake,
+        source: ChainSource | None = None,
+        rate_source: RateSource | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
-        self._landed = Landed(lake, source)
+        self._rate_origin = "configured" if rate_source is None else rate_source.name
+        self._landed = Landed(lake, source, settings.calendar_of, rate_source)
 
     def build(self, dataset: str, symbols: Iterable[str], session: date, run_id: str) -> list[Outcome]:
         """Build one dataset for several symbols; one that can't be built is an outcome, not an exception.
@@ -124,8 +140,12 @@ class Pipeline:
         manifests = self._landed.manifests(symbol, session)
         if not manifests:
             return self._no_session(RAW, symbol, session, run_id, fence)
-        latest = {as_of: manifest for manifest in manifests for as_of in manifest.as_of}
+        latest = {as_of: manifest for manifest in standing(manifests) for as_of in manifest.as_of}
         drafts = [self._raw_draft(manifest, as_of, run_id) for as_of, manifest in sorted(latest.items())]
+        gone = {as_of: each for each in manifests for as_of in each.as_of if as_of not in latest}
+        for as_of, manifest in sorted(gone.items()):
+            version = digest([WITHDRAWN, manifest.sha256])
+            drafts += self._withdrawn(RAW, symbol, as_of, version, {}, manifest.layout, run_id)
         return self._publish(drafts, session, fence)
 
     def option_quotes(self, symbol: str, session: date, run_id: str) -> list[Outcome]:
@@ -142,34 +162,44 @@ class Pipeline:
         heads = self._heads(RAW, symbol, session)
         if heads is None:
             return self._no_session(QUOTES, symbol, session, run_id, fence)
-        method = digest([chains.METHOD_VERSION, chains.RULE_VERSION])
-        outcomes: list[Outcome] = []
-        for raw in heads:
+        outcomes = self._follow_withdrawals(QUOTES, heads, session, run_id, fence)
+        method = digest([chains.METHOD_VERSION, chains.RULES_VERSION])
+        for raw in heads.published:
             head = self._head(QUOTES, symbol, raw.as_of)
             if head and head.inputs == {RAW: raw.version} and head.method_version == method:
                 outcomes.append(unchanged(head, session))
                 continue
             chain = self._landed.chain(raw)
-            result = chains.accept(chain.rows, symbol, raw.as_of, chain.n_raw, chain.spot)
+            result = judged(chain, self.settings.calendar_of(symbol), _received_at(raw))
             version = content_version(result.frames)
             draft = draft_of(QUOTES, raw, version, method, {RAW: raw.version}, run_id, result)
             outcomes += self._publish([draft], session, fence)
         return outcomes
 
     def rate_curve(self, session: date, run_id: str) -> list[Outcome]:
-        """Publish the configured zero curve of a date, at its midnight in New York."""
+        """Publish the zero curve of a date, at its midnight in New York.
+
+        Raises
+        ------
+        SourceError
+            If par yields are wanted and could not be read.
+        """
         fence = self.store.fence()
         as_of = session_bounds(session)[0]
         stage = rates.STAGE
-        settings = self._stage_settings(stage, rates.CURRENCY, "configured")
+        settings = self._stage_settings(stage, rates.CURRENCY, self._rate_origin)
+        curve = self._landed.par_yields(session)
+        inputs = {} if curve is None else {"sha256": curve.sha256}
+        if curve is not None:
+            settings["par_yields"] = dict(curve.yields)
         method, version = versions(stage, settings, {})
         head = self._head(stage.name, rates.CURRENCY, as_of)
         if head and head.version == version:
             return [unchanged(head, session)]
         result = stage.compute(Snapshot(rates.CURRENCY, as_of, {}, settings))
         draft = Draft(
-            stage.name, rates.CURRENCY, as_of, version, method, {}, result.status, "configured", run_id,
-            result.frames, with_rows(result),
+            stage.name, rates.CURRENCY, as_of, version, method, inputs, result.status, self._rate_origin,
+            run_id, result.frames, with_rows(result),
         )  # fmt: skip
         return self._publish([draft], session, fence)
 
@@ -185,8 +215,8 @@ class Pipeline:
         heads = self._heads(stage.inputs[0].dataset, symbol, session)
         if heads is None:
             return self._no_session(stage.name, symbol, session, run_id, fence)
-        outcomes: list[Outcome] = []
-        for primary in heads:
+        outcomes = self._follow_withdrawals(stage.name, heads, session, run_id, fence)
+        for primary in heads.published:
             outcomes += self._run_snapshot(stage, primary, session, run_id, fence)
         return outcomes
 
@@ -194,16 +224,15 @@ class Pipeline:
         self, stage: Stage, primary: LedgerEntry, session: date, run_id: str, fence: int
     ) -> list[Outcome]:
         settings = self._stage_settings(stage, primary.symbol, primary.source)
-        entries = [(wanted, self._input(wanted, primary)) for wanted in stage.inputs]
-        found = [(wanted, entry) for wanted, entry in entries if entry is not None]
-        inputs = {wanted.dataset: entry.version for wanted, entry in found}
-        method, version = versions(stage, settings, inputs)
+        found = inputs.find(self.store, stage, primary)
+        read = {each.wanted.key: each.version for each in found}
+        method, version = versions(stage, settings, read)
         head = self._head(stage.name, primary.symbol, primary.as_of)
         if head and head.version == version:
             return [unchanged(head, session)]
-        frames = {wanted.dataset: self._rows(wanted, entry) for wanted, entry in found}
+        frames = {each.wanted.key: inputs.rows(self.store, each) for each in found}
         result = stage.compute(Snapshot(primary.symbol, primary.as_of, frames, settings))
-        draft = draft_of(stage.name, primary, version, method, inputs, run_id, result)
+        draft = draft_of(stage.name, primary, version, method, read, run_id, result)
         return self._publish([draft], session, fence)
 
     def _raw_draft(self, manifest: RawManifest, as_of: datetime, run_id: str) -> Draft:
@@ -214,38 +243,58 @@ class Pipeline:
             "size_bytes": manifest.size,
             "name": manifest.name,
             "n_snapshots": len(manifest.as_of),
+            "received_at": None if manifest.received_at is None else manifest.received_at.isoformat(),
+            **({} if manifest.completeness is None else {"completeness": manifest.completeness}),
         }
-        source = manifest.layout if manifest.layout == "simulated" else f"files:{manifest.layout}"
+        own = manifest.layout if manifest.layout == "simulated" else f"files:{manifest.layout}"
+        source = manifest.origin or own
         return Draft(
             RAW, manifest.symbol, as_of, version, "1", inputs, PUBLISHED, source, run_id, {}, quality
         )
 
-    def _heads(self, dataset: str, symbol: str, session: date) -> list[LedgerEntry] | None:
-        """Return the served snapshots of a session, or None where it was no session."""
+    def _heads(self, dataset: str, symbol: str, session: date) -> _Heads | None:
+        """Return the served and the withdrawn snapshots of a session, or None where it was no session."""
         start, end = session_bounds(session)
-        found = self.store.heads(dataset, symbol, start=start, end=end, statuses=(PUBLISHED, NO_SESSION))
-        published = [entry for entry in found if entry.status == PUBLISHED]
+        found = self.store.heads(
+            dataset, symbol, start=start, end=end, statuses=(PUBLISHED, NO_SESSION, WITHDRAWN)
+        )
         if not found:
             raise MissingInputError(f"{symbol} {session}: there is no {dataset}; materialize it first")
-        return published or None
+        published = [entry for entry in found if entry.status == PUBLISHED]
+        withdrawn = [entry for entry in found if entry.status == WITHDRAWN]
+        return _Heads(published, withdrawn) if published or withdrawn else None
+
+    def _follow_withdrawals(
+        self, dataset: str, heads: _Heads, session: date, run_id: str, fence: int
+    ) -> list[Outcome]:
+        """Withdraw what was made from snapshots that are withdrawn now."""
+        drafts: list[Draft] = []
+        for entry in heads.withdrawn:
+            version = digest([WITHDRAWN, entry.version])
+            inputs = {entry.dataset: entry.version}
+            drafts += self._withdrawn(
+                dataset, entry.symbol, entry.as_of, version, inputs, entry.source, run_id
+            )
+        return self._publish(drafts, session, fence) if drafts else []
+
+    def _withdrawn(
+        self,
+        dataset: str,
+        symbol: str,
+        as_of: datetime,
+        version: str,
+        inputs: Mapping[str, str],
+        source: str,
+        run_id: str,
+    ) -> list[Draft]:
+        """Return the draft that takes a snapshot out; none where there is no such snapshot."""
+        head = self._head(dataset, symbol, as_of)
+        if head is None:
+            return []
+        return [Draft(dataset, symbol, as_of, version, "1", dict(inputs), WITHDRAWN, source, run_id)]
 
     def _head(self, dataset: str, symbol: str, as_of: datetime) -> LedgerEntry | None:
         return self.store.head(dataset, symbol, as_of=as_of, statuses=_ANY_STATUS)
-
-    def _input(self, wanted: Input, primary: LedgerEntry) -> LedgerEntry | None:
-        owner = wanted.symbol or primary.symbol
-        if wanted.dataset == primary.dataset and owner == primary.symbol:
-            return primary
-        exactly, until = (None, primary.as_of) if wanted.latest else (primary.as_of, None)
-        entry = self.store.head(wanted.dataset, owner, as_of=exactly, at_or_before=until)
-        if entry is None and not wanted.optional:
-            raise MissingInputError(
-                f"{owner} {primary.as_of:%Y-%m-%d %H:%M}: there is no {wanted.dataset}; materialize it first"
-            )
-        return entry
-
-    def _rows(self, wanted: Input, entry: LedgerEntry) -> dict[str, pd.DataFrame]:
-        return {name: self.store.rows(entry, name) for name in wanted.tables or DATASETS[entry.dataset]}
 
     def _stage_settings(self, stage: Stage, symbol: str, origin: str) -> dict[str, object]:
         known: dict[str, Callable[[], object]] = {
@@ -260,6 +309,11 @@ class Pipeline:
 
     def _no_session(self, dataset: str, symbol: str, session: date, run_id: str, fence: int) -> list[Outcome]:
         as_of = session_bounds(session)[0]
-        version = digest([NO_SESSION, listing(symbol).calendar])
+        version = digest([NO_SESSION, self.settings.calendar_of(symbol)])
         draft = Draft(dataset, symbol, as_of, version, "1", {}, NO_SESSION, "calendar", run_id)
         return self._publish([draft], session, fence)
+
+
+def _received_at(raw: LedgerEntry) -> datetime | None:
+    stated = raw.quality.get("received_at")
+    return datetime.fromisoformat(stated) if isinstance(stated, str) else None

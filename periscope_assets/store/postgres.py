@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import psycopg
 from psycopg import sql
-from sqlalchemy import create_engine
+from sqlalchemy import Table, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -233,19 +233,33 @@ class PostgresStore:
             If the schema has no such table.
         """
         found = tables.table(table)
-        names = [column.name for column in found.columns]
-        query = sql.SQL("SELECT {} FROM {} WHERE publication_id = %s AND as_of = %s ORDER BY {}").format(
-            sql.SQL(", ").join(map(sql.Identifier, names)),
-            sql.Identifier(tables.SCHEMA, table),
-            sql.SQL(", ").join(map(sql.Identifier, ["publication_id", *tables.natural_key(found)])),
-        )
-        rows = self._fetch(query, [entry.publication_id, entry.as_of], binary=True)
+        rows = self._rows_of(found, [entry])
         if entry.purged_at is not None or (not rows and self._is_purged(entry)):
-            raise PurgedError(
-                f"{entry.dataset} {entry.symbol} {entry.as_of:%Y-%m-%dT%H:%M:%SZ}: the rows of publication "
-                f"{entry.publication_id} were dropped by retention; its raw object is in the lake"
-            )
-        return typed(found, names, rows)
+            raise PurgedError(_purged(entry))
+        return typed(found, [column.name for column in found.columns], rows)
+
+    def history(self, entries: Sequence[LedgerEntry], table: str) -> pd.DataFrame:
+        """Return the rows of several publications of one dataset; see ``repository.Reader``."""
+        found = tables.table(table)
+        for entry in entries:
+            if entry.purged_at is not None:
+                raise PurgedError(_purged(entry))
+        rows = self._rows_of(found, entries) if entries else []
+        return typed(found, [column.name for column in found.columns], rows)
+
+    def _rows_of(self, table: Table, entries: Sequence[LedgerEntry]) -> list[tuple[Any, ...]]:
+        """Return rows in the table's column order; the range of `as_of` spares the other chunks."""
+        names = [column.name for column in table.columns]
+        query = sql.SQL(
+            "SELECT {} FROM {} WHERE publication_id = ANY(%s) AND as_of BETWEEN %s AND %s ORDER BY {}"
+        ).format(
+            sql.SQL(", ").join(map(sql.Identifier, names)),
+            sql.Identifier(tables.SCHEMA, table.name),
+            sql.SQL(", ").join(map(sql.Identifier, ["as_of", "publication_id", *tables.natural_key(table)])),
+        )
+        stamps = [entry.as_of for entry in entries]
+        ids = [entry.publication_id for entry in entries]
+        return self._fetch(query, [ids, min(stamps), max(stamps)], binary=True)
 
     def follow(self, after: datetime, *, limit: int = 1000) -> list[LedgerEntry]:
         """Return what became known after an instant; see ``repository.Reader``."""
@@ -328,6 +342,13 @@ def _reason(error: BaseException | None) -> str:
         return "it has no schema of ours yet; `periscope up` makes it"
     lines = str(error).strip().splitlines() or ["no answer"]
     return f"{lines[0]}; start it with `periscope up`, or check PERISCOPE_DATABASE__URL"
+
+
+def _purged(entry: LedgerEntry) -> str:
+    return (
+        f"{entry.dataset} {entry.symbol} {entry.as_of:%Y-%m-%dT%H:%M:%SZ}: the rows of publication "
+        f"{entry.publication_id} were dropped by retention; its raw object is in the lake"
+    )
 
 
 def _entry(row: Sequence[Any]) -> LedgerEntry:

@@ -148,6 +148,15 @@ class Reader(Protocol):
             If retention has dropped the rows; their raw objects are still in the lake.
         """
 
+    def history(self, entries: Sequence[LedgerEntry], table: str) -> pd.DataFrame:
+        """Return the rows of several publications of one dataset, in the order of `as_of` and natural key.
+
+        Raises
+        ------
+        PurgedError
+            If retention has dropped the rows of one.
+        """
+
     def follow(self, after: datetime, *, limit: int = 1000) -> list[LedgerEntry]:
         """Return publications with ``after < known_at <= watermark`` in the order in which they became known.
 

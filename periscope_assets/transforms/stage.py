@@ -13,6 +13,8 @@ from datetime import datetime
 import pandas as pd
 
 Frames = Mapping[str, pd.DataFrame]
+FIGURES = "history"
+"""Table of figures of earlier publications, which an input with `history_days` has."""
 Quality = Mapping[str, float | int | str | bool | None]
 
 
@@ -31,6 +33,13 @@ class Input:
         The stage can do without it.
     tables : tuple of str
         Tables of the dataset to read; all of them if empty.
+    history_days : int
+        Read history, that of so many days: of each day before the snapshot's own the last publication. Comes
+        as the table ``history``, `as_of` and quality figures, and the rows of `tables`, all in the order of
+        `as_of`; empty where there is none.
+    name : str
+        Under which the stage finds it, in place of the dataset's: for one that reads its own dataset of
+        another symbol.
     """
 
     dataset: str
@@ -38,6 +47,13 @@ class Input:
     latest: bool = False
     optional: bool = False
     tables: tuple[str, ...] = ()
+    history_days: int = 0
+    name: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name under which the stage finds it; of history ``<dataset>_history`` where none is given."""
+        return self.name or (f"{self.dataset}_history" if self.history_days else self.dataset)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +66,7 @@ class Snapshot:
     as_of : datetime
         UTC.
     inputs : mapping of str to mapping of str to DataFrame
-        Rows by dataset and table, as ``store.tables`` defines them.
+        Rows by key of the input and table, as ``store.tables`` defines them.
     settings : mapping
         The stage's own settings; part of its version.
     """
