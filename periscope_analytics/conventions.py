@@ -6,6 +6,7 @@ prices, sessions of a given date (the sources' calendars know those), or anythin
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
@@ -67,6 +68,36 @@ def listing(root: str) -> Listing:
         symbol, settlement = _INDEX_ROOTS[root]
         return Listing(symbol, "american" if root == "OEX" else "european", settlement)
     return Listing(root, "american", PM)
+
+
+_MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+
+
+def contract_name(root: str, expiry: date, is_call: bool, strike: float) -> str:
+    """Return what OCC (without padding), or Deribit for inverse options, calls a contract.
+
+    A strike that these names can't express gives a name that no contract has.
+    """
+    side = "C" if is_call else "P"
+    if listing(root).quote_unit == "coin":
+        return f"{root}-{named_expiry(root, expiry)}-{named_strike(root, strike)}-{side}"
+    return f"{root}{named_expiry(root, expiry)}{side}{named_strike(root, strike)}"
+
+
+def named_expiry(root: str, expiry: date) -> str:
+    """Return an expiry as it stands in the names of a root's contracts: 231020, or 20OCT23 for coins."""
+    if listing(root).quote_unit == "coin":
+        return f"{expiry.day}{_MONTHS[expiry.month - 1]}{expiry:%y}"
+    return f"{expiry:%y%m%d}"
+
+
+def named_strike(root: str, strike: float) -> str:
+    """Return a strike as it stands in the names of a root's contracts: 04500000, or 1d325 for coins."""
+    if not math.isfinite(strike):
+        return "?"
+    if listing(root).quote_unit == "coin":
+        return f"{strike:.6f}".rstrip("0").rstrip(".").replace(".", "d")
+    return f"{round(strike * 1000):08d}"
 
 
 def settlement_time(expiry: date, settlement: str) -> datetime:

@@ -157,7 +157,10 @@ class Lake:
 
     def register(self, manifest: RawManifest) -> bool:
         """Keep what a payload holds of one symbol and session; return False if that was known."""
-        key = f"{_session_key(manifest.symbol, manifest.session)}/{_check_sha256(manifest.sha256)}.json"
+        beside = _to_json(dict(manifest.companions))
+        suffix = f"-{sha256(beside).hexdigest()[:12]}" if manifest.companions else ""
+        folder = _session_key(manifest.symbol, manifest.session)
+        key = f"{folder}/{_check_sha256(manifest.sha256)}{suffix}.json"
         return self._objects.create(key, _to_json(asdict(manifest)))
 
     def manifests(self, symbol: str, session: date) -> list[RawManifest]:

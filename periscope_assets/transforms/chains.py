@@ -1,50 +1,38 @@
 """Chains: every parsed row is either an accepted quote or a quarantined one with a reason.
 
-What belongs here: the rules that refuse a row, and the columns that conventions add. What does not: vendor
-formats (``sources``), anything that needs a forward or a vol. A zero bid and a contract that settled earlier
-the same day are quotes: later stages give them a status.
+What belongs here: the two tables that follow from the rules' verdicts, and the columns that conventions add.
+What does not: the rules (``rules``), vendor formats (``sources``), anything that needs a fitted forward or a
+vol. A zero bid and a contract that settled earlier the same day are quotes: later stages give them a status.
 """
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
 from datetime import date, datetime
 
 import numpy as np
 import pandas as pd
 
-from periscope_analytics.conventions import NEW_YORK, listing, settlement_time
-from periscope_assets.transforms.frames import Bools, counts, finite, flags, numbers, years_to
+from periscope_analytics.conventions import listing, settlement_time
+from periscope_assets.transforms import rules
+from periscope_assets.transforms.frames import counts, finite, flags, numbers, years_to
+from periscope_assets.transforms.rules.identity import multiplier
 from periscope_assets.transforms.stage import Quality, StageResult
 
 NAME = "option_quotes"
-METHOD_VERSION = "1"
-RULE_VERSION = 1
+METHOD_VERSION = "2"
+RULES_VERSION = rules.VERSION
+REASONS = rules.REASONS
+"""Reason codes in the order in which the rules are asked; the first that refuses a row names it."""
 
 ACCEPTED, QUARANTINED = "options_snapshots", "quarantined_quotes"
 
-_EQUITY_MULTIPLIER = 100.0
-_COIN_MULTIPLIER = 1.0
-_ADJUSTED_ROOT = re.compile(r"[A-Z.\-]+\d")
-_SAME_QUOTE = [
-    "contract",
-    "expiry",
-    "root",
-    "settlement",
-    "is_call",
-    "strike",
-    "bid",
-    "ask",
-    "bid_size",
-    "ask_size",
-]
 _SNAPSHOT_COLUMNS = [
     *("contract", "expiry_at", "strike", "is_call", "expiry", "root", "settlement", "style", "quote_unit"),
     *("bid", "ask", "bid_size", "ask_size", "last", "volume", "open_interest"),
-    *("vendor_iv", "vendor_delta", "vendor_mark", "underlying_price", "multiplier", "quoted_at", "flags", "raw_line"),
+    *("vendor_iv", "vendor_delta", "vendor_mark", "underlying_price", "multiplier", "quoted_at", "flags"),
+    "raw_line",
 ]
 _QUARANTINE_COLUMNS = ["raw_line", "side", "contract", "reason", "rule_version", "detail", "record"]
 
@@ -53,90 +41,15 @@ class AccountingError(RuntimeError):
     """Rows were lost or invented between the raw file and the tables."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    """One reason to refuse a row: which rows, and the sentence that says why."""
-
-    reason: str
-    refuses: Callable[[pd.DataFrame, str, date], Bools]
-    detail: Callable[[Mapping[Hashable, object], str, date], str]
-
-
-def _present(frame: pd.DataFrame, side: str) -> Bools:
-    prices = numbers(frame, side)
-    return np.asarray(np.isfinite(prices) & (prices != 0))
-
-
-def _bad_strike(rows: pd.DataFrame, _symbol: str, _session: date) -> Bools:
-    strike = numbers(rows, "strike")
-    return ~(np.isfinite(strike) & (strike > 0))
-
-
-def _adjusted(rows: pd.DataFrame, _symbol: str, _session: date) -> Bools:
-    return np.array([_ADJUSTED_ROOT.fullmatch(root) is not None for root in rows["root"]], dtype=np.bool_)
-
-
-def _foreign(rows: pd.DataFrame, symbol: str, _session: date) -> Bools:
-    return np.array([listing(root).symbol != symbol for root in rows["root"]], dtype=np.bool_)
-
-
-def _expired(rows: pd.DataFrame, _symbol: str, session: date) -> Bools:
-    return np.array([expiry < session for expiry in rows["expiry"]], dtype=np.bool_)
-
-
-def _negative(rows: pd.DataFrame, _symbol: str, _session: date) -> Bools:
-    return (numbers(rows, "bid") < 0) | (numbers(rows, "ask") < 0)
-
-
-def _no_quote(rows: pd.DataFrame, _symbol: str, _session: date) -> Bools:
-    return ~_present(rows, "bid") & ~_present(rows, "ask")
-
-
-def _crossed(rows: pd.DataFrame, _symbol: str, _session: date) -> Bools:
-    return _present(rows, "ask") & (numbers(rows, "bid") > numbers(rows, "ask"))
-
-
-def _repeated(rows: pd.DataFrame, _symbol: str, _session: date) -> Bools:
-    return rows.duplicated(_SAME_QUOTE, keep="first").to_numpy(dtype=np.bool_)
-
-
-def _conflicting(rows: pd.DataFrame, _symbol: str, _session: date) -> Bools:
-    return rows.duplicated(["contract"], keep=False).to_numpy(dtype=np.bool_)
-
-
-_RULES = (
-    _Rule("bad_strike", _bad_strike, lambda r, _, __: f"strike {r['strike']} is not a positive number"),
-    _Rule(
-        "adjusted_contract",
-        _adjusted,
-        lambda r, _, __: f"root {r['root']} delivers something other than 100 shares",
-    ),
-    _Rule("foreign_root", _foreign, lambda r, symbol, _: f"root {r['root']} does not belong to {symbol}"),
-    _Rule(
-        "expired_before_snapshot",
-        _expired,
-        lambda r, _, day: f"expired on {r['expiry']}, the session is {day}",
-    ),
-    _Rule("negative_price", _negative, lambda r, _, __: f"bid {r['bid']}, ask {r['ask']}"),
-    _Rule(
-        "no_quote", _no_quote, lambda r, _, __: f"neither a bid nor an ask: bid {r['bid']}, ask {r['ask']}"
-    ),
-    _Rule("crossed", _crossed, lambda r, _, __: f"bid {r['bid']} is above ask {r['ask']}"),
-    _Rule(
-        "duplicate", _repeated, lambda r, _, __: f"{r['contract']} is in the file before with the same quote"
-    ),
-    _Rule(
-        "conflict", _conflicting, lambda r, _, __: f"{r['contract']} is in the file with another quote too"
-    ),
-)
-REASONS = tuple(rule.reason for rule in _RULES)
-"""Reason codes in the order in which the rules are asked; the first that refuses a row names it."""
-
-
 def accept(
-    rows: pd.DataFrame, symbol: str, as_of: datetime, n_raw: int, spot: float = math.nan
+    rows: pd.DataFrame,
+    symbol: str,
+    as_of: datetime,
+    n_raw: int,
+    spot: float = math.nan,
+    context: rules.Context | None = None,
 ) -> StageResult:
-    """Sort parsed rows into accepted and quarantined quotes.
+    """Sort parsed rows into accepted and quarantined quotes; without an accepted one the chain is rejected.
 
     Parameters
     ----------
@@ -150,60 +63,60 @@ def accept(
         Option records that the raw payload holds for this symbol and snapshot.
     spot : float
         Underlying price as the vendor gave it, NaN if it gave none.
+    context : Context, optional
+        What the rules know besides; symbol, time and spot alone without.
 
     Raises
     ------
     AccountingError
         If accepted and quarantined rows do not add up to `n_raw`.
     """
-    session = as_of.astimezone(NEW_YORK).date()
     rows = rows.reset_index(drop=True)
-    reasons = _judge(rows, symbol, session)
-    accepted = _snapshots(rows[reasons.isna()])
-    refused = _quarantine(rows[reasons.notna()], reasons.dropna(), symbol, session)
+    verdict = rules.judge(rows, context or rules.Context(symbol, as_of, spot))
+    accepted = _snapshots(rows, verdict)
+    refused = _quarantine(rows.iloc[verdict.refused], verdict)
     if len(accepted) + len(refused) != n_raw:
         raise AccountingError(
             f"{symbol} {as_of:%Y-%m-%d %H:%M}: {len(accepted)} + {len(refused)} rows of {n_raw} raw"
         )
     frames = {ACCEPTED: accepted, QUARANTINED: refused}
-    return StageResult(frames, _quality(accepted, refused, n_raw, as_of, spot))
+    flagged = {f"flagged_{name}": n for name, n in sorted(verdict.n_flags.items())}
+    quality = {**_quality(accepted, refused, n_raw, as_of, spot), **flagged}
+    return StageResult(frames, quality, "rejected" if n_raw and accepted.empty else "published")
 
 
-def _judge(rows: pd.DataFrame, symbol: str, session: date) -> pd.Series:
-    reasons = pd.Series([None] * len(rows), index=rows.index, dtype=object)
-    for rule in _RULES:
-        left = rows[reasons.isna()]
-        refused = rule.refuses(left, symbol, session)
-        reasons.loc[left.index[refused]] = rule.reason
-    return reasons
+def _snapshots(rows: pd.DataFrame, verdict: rules.Verdict) -> pd.DataFrame:
+    order = np.argsort(rows["contract"].to_numpy(dtype=object)[verdict.accepted], kind="stable")
+    kept = rows.iloc[verdict.accepted[order]].reset_index(drop=True)
+    roots, names = pd.factorize(kept["root"])
+    known = [listing(str(name)) for name in names]
+    days, expiries = pd.factorize(kept["expiry"])
+    pairs, inverse = np.unique(days * max(len(known), 1) + roots, return_inverse=True)
+    clock = [
+        settlement_time(expiries[pair // len(known)], known[pair % len(known)].settlement)
+        for pair in pairs.tolist()
+    ]
+    kept["expiry_at"] = pd.DatetimeIndex(clock, dtype="datetime64[us, UTC]").take(inverse)
+    for column, values in (
+        ("style", pd.array([each.style for each in known], dtype="str")),
+        ("quote_unit", pd.array([each.quote_unit for each in known], dtype="str")),
+        ("multiplier", np.array([multiplier(each) for each in known], dtype=np.float64)),
+    ):
+        kept[column] = values.take(roots)
+    kept["flags"] = pd.array(verdict.flags[order], dtype="str")
+    return kept[_SNAPSHOT_COLUMNS]
 
 
-def _snapshots(rows: pd.DataFrame) -> pd.DataFrame:
-    pairs = list(zip(rows["expiry"], rows["settlement"], strict=True))
-    clock = {pair: settlement_time(*pair) for pair in set(pairs)}
-    conventions = {root: listing(root) for root in rows["root"].unique()}
-    added = rows.assign(
-        expiry_at=pd.Series([clock[pair] for pair in pairs], index=rows.index, dtype="datetime64[us, UTC]"),
-        style=rows["root"].map(lambda root: conventions[root].style).astype("str"),
-        quote_unit=rows["root"].map(lambda root: conventions[root].quote_unit).astype("str"),
-    )
-    added["multiplier"] = np.where(added["quote_unit"] == "coin", _COIN_MULTIPLIER, _EQUITY_MULTIPLIER)
-    added["flags"] = pd.Series(None, index=rows.index, dtype="str")
-    return added[_SNAPSHOT_COLUMNS].sort_values("contract", ignore_index=True)
-
-
-def _quarantine(rows: pd.DataFrame, reasons: pd.Series, symbol: str, session: date) -> pd.DataFrame:
-    details = {rule.reason: rule.detail for rule in _RULES}
-    records = rows.to_dict("records")
+def _quarantine(rows: pd.DataFrame, verdict: rules.Verdict) -> pd.DataFrame:
     refused = pd.DataFrame(
         {
-            "raw_line": rows["raw_line"].astype("int64"),
+            "raw_line": rows["raw_line"].astype("int64").to_numpy(),
             "side": np.where(rows["is_call"].astype(bool), "call", "put"),
-            "contract": rows["contract"],
-            "reason": reasons.astype("str"),
-            "rule_version": RULE_VERSION,
-            "detail": [details[why](row, symbol, session) for why, row in zip(reasons, records, strict=True)],
-            "record": [_as_json(row) for row in records],
+            "contract": rows["contract"].to_numpy(dtype=object),
+            "reason": pd.array(verdict.reasons, dtype="str"),
+            "rule_version": np.array(verdict.versions, dtype=np.int64),
+            "detail": pd.array(verdict.details, dtype="str"),
+            "record": [_as_json(row) for row in rows.to_dict("records")],
         },
         columns=_QUARANTINE_COLUMNS,
     )
@@ -215,6 +128,8 @@ def _as_json(row: Mapping[Hashable, object]) -> dict[str, object]:
 
 
 def _plain(value: object) -> object:
+    if value is pd.NaT:
+        return None
     if isinstance(value, float):
         return value if math.isfinite(value) else (None if math.isnan(value) else str(value))
     return value.isoformat() if isinstance(value, date) else value
@@ -223,13 +138,14 @@ def _plain(value: object) -> object:
 def _quality(
     accepted: pd.DataFrame, refused: pd.DataFrame, n_raw: int, as_of: datetime, spot: float
 ) -> Quality:
+    has_bid, has_ask = (np.nan_to_num(numbers(accepted, side)) != 0 for side in ("bid", "ask"))
     return {
         "n_raw": n_raw,
         "n_accepted": len(accepted),
         "n_quarantined": len(refused),
         **counts(refused["reason"], "quarantined"),
-        "n_no_bid": int((~_present(accepted, "bid")).sum()),
-        "n_no_ask": int((~_present(accepted, "ask")).sum()),
+        "n_no_bid": int((~has_bid).sum()),
+        "n_no_ask": int((~has_ask).sum()),
         "n_expired": int((years_to(accepted["expiry_at"], as_of) <= 0).sum()),
         "n_calls": int(flags(accepted, "is_call").sum()),
         "n_expiries": int(accepted["expiry_at"].nunique()),

@@ -58,7 +58,7 @@ def judged(*rows):
     ],
 )
 def test_a_bad_row_is_quarantined_with_its_reason(change, reason):
-    result, reasons = judged(row(), row(strike=4600.0, line=2) | change)
+    result, reasons = judged(row(), row(**{"strike": 4600.0, "line": 2} | change))
     assert reasons == {2: reason}
     assert len(result.frames[chains.ACCEPTED]) == 1
     assert result.quality[f"quarantined_{reason}"] == 1
@@ -72,7 +72,6 @@ def test_a_bad_row_is_quarantined_with_its_reason(change, reason):
         {"ask": math.nan},
         {"ask": 0.0},
         {"bid": 11.0, "ask": 11.0},
-        {"expiry": date(2023, 9, 14)},
     ],
 )
 def test_one_side_missing_or_settled_today_is_still_a_quote(change):
@@ -80,7 +79,13 @@ def test_one_side_missing_or_settled_today_is_still_a_quote(change):
     assert not reasons
 
 
-def test_of_identical_rows_the_first_stays_and_of_conflicting_ones_none():
+def test_what_settled_today_is_still_a_quote():
+    result, reasons = judged(row(expiry=date(2023, 9, 14)))
+    assert not reasons
+    assert result.quality["flagged_settled"] == 1
+
+
+def test_of_identical_rows_the_first_stays_and_of_conflicting_ones_the_last_received():
     same, other = row(strike=4600.0), row(strike=4700.0)
     result, reasons = judged(
         row(),
@@ -89,8 +94,8 @@ def test_of_identical_rows_the_first_stays_and_of_conflicting_ones_none():
         other | {"raw_line": 4},
         other | {"raw_line": 5, "bid": 9.0},
     )
-    assert reasons == {3: "duplicate", 4: "conflict", 5: "conflict"}
-    assert list(result.frames[chains.ACCEPTED]["raw_line"]) == [1, 2]
+    assert reasons == {3: "duplicate", 4: "conflict"}
+    assert list(result.frames[chains.ACCEPTED]["raw_line"]) == [1, 2, 5]
 
 
 def test_am_and_pm_of_one_date_settle_at_their_own_clock():
