@@ -6,6 +6,7 @@ names the argument at fault. What does not: judging market values; they get a st
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -47,16 +48,22 @@ def flags(name: str, value: ArrayLike) -> Flags:
 
 def not_negative(name: str, value: Floats) -> None:
     """Raise ``ValueError`` naming the argument if any element is negative; NaN passes."""
-    if np.any(value < 0.0):
+    least = value.min(initial=np.inf)
+    if least < 0.0 or (least != least and np.any(value < 0.0)):
         raise ValueError(f"{name}: must not be negative, least is {np.nanmin(value)}")
 
 
-def columns(is_call: ArrayLike, **values: ArrayLike) -> tuple[tuple[int, ...], Flags, list[Floats]]:
+def columns(
+    is_call: ArrayLike, *, tile: int | None = None, **values: ArrayLike
+) -> tuple[tuple[int, ...], Flags, list[Floats]]:
     """Broadcast `is_call` and the named numbers against each other.
 
     Parameters
     ----------
     is_call : array_like of bool
+    tile : int, optional
+        Length to which single numbers are repeated where the common length is greater: for kernels that work
+        block by block, and read a short column's beginning for every block.
     **values : array_like
         Numbers by argument name; ``tau`` must not be negative.
 
@@ -65,7 +72,7 @@ def columns(is_call: ArrayLike, **values: ArrayLike) -> tuple[tuple[int, ...], F
     shape : tuple of int
         Common shape.
     is_call : ndarray of bool, shape (n,)
-    numbers : list of ndarray, shape (n,)
+    numbers : list of ndarray, shape (n,) or (tile,)
         Contiguous, in the order given.
 
     Raises
@@ -86,10 +93,15 @@ def columns(is_call: ArrayLike, **values: ArrayLike) -> tuple[tuple[int, ...], F
     except ValueError as error:
         given = ", ".join(f"{name} {array.shape}" for name, array in zip(values, arrays, strict=True))
         raise ValueError(f"shapes do not broadcast: is_call {call.shape}, {given}") from error
-    return shape, _flat(call, shape), [_flat(array, shape) for array in arrays]
+    return shape, _flat(call, shape, None), [_flat(array, shape, tile) for array in arrays]
 
 
-def _flat(array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+def _flat(array: NDArray[Any], shape: tuple[int, ...], tile: int | None) -> NDArray[Any]:
     """Return `array` broadcast, flat and writable: one type, so that kernels compile once."""
+    if array.ndim == 0:
+        n = math.prod(shape)
+        flat = np.empty(n if tile is None else min(n, tile), array.dtype)
+        flat.fill(array[()])
+        return flat
     flat = (array if array.shape == shape else np.broadcast_to(array, shape)).ravel()
     return flat if flat.flags.writeable else flat.copy()

@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from periscope_analytics.arguments import Flags, Floats, columns, floats, not_negative
 from periscope_analytics.kernels.black import greeks_many
-from periscope_analytics.kernels.black_lanes import greeks_lanes
+from periscope_analytics.kernels.black_lanes import BLOCK, greeks_lanes
 from periscope_analytics.threads import in_parts
 
 DAYS_PER_YEAR = 365.0
@@ -108,7 +108,7 @@ def price(
         If tau is negative, `is_call` is not boolean, or shapes do not broadcast.
     """
     shape, call, (f, k, t, v, d) = columns(
-        is_call, forward=forward, strike=strike, tau=tau, vol=vol, discount=discount
+        is_call, tile=BLOCK, forward=forward, strike=strike, tau=tau, vol=vol, discount=discount
     )
     out: Floats = _rows(1, f, k, t, v, call, d, np.empty(0))[0].reshape(shape)
     return out
@@ -129,7 +129,7 @@ def greeks(
     takes it as zero.
     """
     shape, call, (f, k, t, v, d) = columns(
-        is_call, forward=forward, strike=strike, tau=tau, vol=vol, discount=discount
+        is_call, tile=BLOCK, forward=forward, strike=strike, tau=tau, vol=vol, discount=discount
     )
     return Greeks(*(row.reshape(shape) for row in _rows(8, f, k, t, v, call, d, np.empty(0))))
 
@@ -144,7 +144,7 @@ def first_greeks(
 ) -> FirstGreeks:
     """Return :func:`greeks` without vanna and volga, in less time."""
     shape, call, (f, k, t, v, d) = columns(
-        is_call, forward=forward, strike=strike, tau=tau, vol=vol, discount=discount
+        is_call, tile=BLOCK, forward=forward, strike=strike, tau=tau, vol=vol, discount=discount
     )
     return FirstGreeks(*(row.reshape(shape) for row in _rows(6, f, k, t, v, call, d, np.empty(0))))
 
@@ -153,18 +153,19 @@ def _rows(
     n_rows: int, f: Floats, k: Floats, t: Floats, v: Floats, call: Flags, d: Floats, rate: Floats
 ) -> Floats:
     """Return price, or price and derivatives, as rows; an empty `rate` means -ln(discount) / tau."""
-    out, rare = np.empty((n_rows, f.size)), np.zeros(f.size, dtype=np.bool_)
+    n = call.size
+    out, rare = np.empty((n_rows, n)), np.zeros(n, dtype=np.bool_)
+
+    def part(begin: int, end: int) -> int:
+        return int(greeks_lanes(f, k, t, v, call, d, rate, out, rare, begin, end))
+
     with np.errstate(all="ignore"):
-
-        def part(begin: int, end: int) -> int:
-            return int(greeks_lanes(f, k, t, v, call, d, rate, out, rare, begin, end))
-
-        if in_parts(part, f.size):
+        if in_parts(part, n):
             at = np.flatnonzero(rare)
-            t_at, d_at = t[at], d[at]
-            r_at = rate[at] if rate.size else np.where(t_at > 0.0, -np.log(d_at) / t_at, 0.0)
+            f_at, k_at, t_at, v_at, d_at = (column[at % column.size] for column in (f, k, t, v, d))
+            r_at = rate[at % rate.size] if rate.size else np.where(t_at > 0.0, -np.log(d_at) / t_at, 0.0)
             exact = np.empty((8, at.size))
-            greeks_many(f[at], k[at], t_at, v[at], call[at], d_at, r_at, exact)
+            greeks_many(f_at, k_at, t_at, v_at, call[at], d_at, r_at, exact)
             out[:, at] = exact[:n_rows]
     return out
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from periscope_analytics.arguments import columns
 from periscope_analytics.errors import Status
 from periscope_analytics.kernels.black import implied_many
-from periscope_analytics.kernels.black_lanes import implied_lanes
+from periscope_analytics.kernels.implied_lanes import BLOCK, implied_lanes
 from periscope_analytics.threads import in_parts
 
 
@@ -73,19 +73,20 @@ def implied_vol(
         If tau is negative, `is_call` is not boolean, or shapes do not broadcast.
     """
     shape, call, (p, f, k, t, d) = columns(
-        is_call, price=price, forward=forward, strike=strike, tau=tau, discount=discount
+        is_call, tile=BLOCK, price=price, forward=forward, strike=strike, tau=tau, discount=discount
     )
-    sigma, status = np.empty(p.size), np.empty(p.size, dtype=np.int8)
-    rare = np.zeros(p.size, dtype=np.bool_)
-    status.fill(Status.OK)
+    n = call.size
+    sigma, status = np.empty(n), np.full(n, Status.OK, dtype=np.int8)
+    rare = np.zeros(n, dtype=np.bool_)
+
+    def part(begin: int, end: int) -> int:
+        return int(implied_lanes(p, f, k, t, call, d, sigma, rare, begin, end))
+
     with np.errstate(all="ignore"):
-
-        def part(begin: int, end: int) -> int:
-            return int(implied_lanes(p, f, k, t, call, d, sigma, rare, begin, end))
-
-        if in_parts(part, p.size):
+        if in_parts(part, n):
             at = np.flatnonzero(rare)
             vols, codes = np.empty(at.size), np.empty(at.size, dtype=np.int8)
-            implied_many(p[at], f[at], k[at], t[at], call[at], d[at], vols, codes)
+            p_at, f_at, k_at, t_at, d_at = (column[at % column.size] for column in (p, f, k, t, d))
+            implied_many(p_at, f_at, k_at, t_at, call[at], d_at, vols, codes)
             sigma[at], status[at] = vols, codes
     return ImpliedVol(sigma.reshape(shape), status.reshape(shape))

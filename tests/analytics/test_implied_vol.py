@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 
 import numpy as np
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 from periscope_analytics import black
 from periscope_analytics.errors import Status
 from periscope_analytics.implied_vol import implied_vol
-from periscope_analytics.kernels.black_lanes import implied_lanes
+from periscope_analytics.kernels import black_lanes
+from periscope_analytics.kernels import implied_lanes as lanes
+from periscope_analytics.kernels.implied_lanes import implied_lanes
 
 EPS = np.finfo(float).eps
 
@@ -123,3 +126,25 @@ def test_nothing_raises_and_no_nan_is_ok(price, forward, strike, tau, is_call, d
 def test_broadcasts():
     sigma, status = implied_vol(5.0, 100.0, np.array([[100.0], [101.0]]), [0.5, 1.0, 2.0], True)
     assert sigma.shape == status.shape == (2, 3)
+
+
+def test_the_whole_stated_range_is_solved_in_lanes():
+    rng = np.random.default_rng(13)
+    n = 300 if os.environ.get("NUMBA_DISABLE_JIT") else 50_000
+    k, s = rng.uniform(-3.0, 3.0, n), np.exp(rng.uniform(np.log(1e-3), np.log(4.0), n))
+    price = black.price(1.0, np.exp(k), 1.0, s, k > 0)
+    told = price > 1e-270
+    k, s, price = k[told], s[told], price[told]
+    one, sigma, rare = np.ones(k.size), np.empty(k.size), np.zeros(k.size, dtype=bool)
+    with np.errstate(all="ignore"):
+        assert implied_lanes(price, one, np.exp(k), one, k > 0, one, sigma, rare, 0, k.size) == 0
+    vega = black.greeks(1.0, np.exp(k), 1.0, s, k > 0).vega
+    assert np.max(np.abs(sigma - s) / (s + price / vega)) < 8 * EPS
+
+
+@pytest.mark.parametrize(
+    "name", ["fused", "exp_lane", "near_lane", "log_lane", "log_ratio_lane", "mills_lane", "series_lane"]
+)
+def test_lanes_share_their_elementary_functions_word_for_word(name):
+    one, other = (getattr(module, name) for module in (black_lanes, lanes))
+    assert inspect.getsource(one) == inspect.getsource(other)
