@@ -145,6 +145,30 @@ def export(
     command.export(dataset, symbol, file_format, output, as_of, known_at)
 
 
+@app.command()
+def replay() -> None:
+    """Rebuild an empty database from the lake: the same versions, as known then."""
+    from app.terminal import backup as command
+
+    command.replay()
+
+
+@app.command()
+def backup(folder: Annotated[Path, typer.Argument(help="Folder to write; it must not exist.")]) -> None:
+    """Write the databases of this home, Dagster's included, into a folder with checksums."""
+    from app.terminal import backup as command
+
+    command.backup(folder)
+
+
+@app.command()
+def restore(folder: Annotated[Path, typer.Argument(help="Folder that `periscope backup` wrote.")]) -> None:
+    """Write a backup into a home, or database, that is empty."""
+    from app.terminal import backup as command
+
+    command.restore(folder)
+
+
 def _finish(fine: bool, code: int) -> None:
     if not fine:
         raise typer.Exit(code)

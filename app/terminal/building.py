@@ -33,7 +33,9 @@ def dagster_instance(settings: Settings) -> Iterator[DagsterInstance]:
     """Give Dagster's instance of this home, with the database up meanwhile."""
     from app.services.dagster_home import open_instance
     from app.services.database import database
+    from periscope_assets.store.connect import open_lake
 
+    open_lake(settings).check()
     with database(settings), open_instance(settings) as instance:
         yield instance
 

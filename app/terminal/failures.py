@@ -19,6 +19,9 @@ _ANSWERS = frozenset(
         "app.queries.errors.UnknownSymbolError",
         "periscope_assets.sources.base.SourceError",
         "periscope_assets.store.binaries.EmbeddedServerError",
+        "periscope_assets.store.dump.BackupError",
+        "periscope_assets.store.lake.LakeCorruptError",
+        "periscope_assets.store.replay.NotEmptyError",
         "periscope_assets.store.repository.PurgedError",
         "periscope_assets.store.repository.StoreUnavailableError",
     }
