@@ -9,15 +9,10 @@ from contextlib import closing
 
 import dagster as dg
 
-from periscope_assets.pipeline import ChainSource, Pipeline
-from periscope_assets.settings import Settings, SourceSettings
-from periscope_assets.sources.simulated import SimulatedSource
+from periscope_assets.pipeline import Pipeline
+from periscope_assets.settings import Settings
+from periscope_assets.sources.opening import open_rates, open_source
 from periscope_assets.store.connect import open_lake, open_store
-
-
-def open_source(settings: SourceSettings) -> ChainSource | None:
-    """Return the configured source; None where only what has landed is built."""
-    return SimulatedSource(settings.seed, settings.defects) if settings.kind == "simulated" else None
 
 
 def pipeline_resource(settings: Settings) -> dg.ResourceDefinition:
@@ -26,6 +21,7 @@ def pipeline_resource(settings: Settings) -> dg.ResourceDefinition:
     @dg.resource(description="Store, lake and source of this home.")
     def pipeline(_context: dg.InitResourceContext) -> Iterator[Pipeline]:
         with closing(open_store(settings)) as store:
-            yield Pipeline(settings, store, open_lake(settings), open_source(settings.source))
+            sources = open_source(settings.source), open_rates(settings.rates)
+            yield Pipeline(settings, store, open_lake(settings), *sources)
 
     return pipeline

@@ -1,24 +1,29 @@
 """What has landed, and how it gets there.
 
-What belongs here: manifests of raw bytes, reading them back as chains, asking a source where nothing has
-landed. What does not: publishing (``building``), vendor formats (``sources``).
+What belongs here: manifests of raw bytes, reading them back as chains or par yields, asking a source where
+nothing has landed. What does not: publishing (``building``), vendor formats (``sources``). Bytes come to rest
+in the lake before anything is read out of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Protocol
 
 from periscope_analytics.conventions import NEW_YORK, listing
 from periscope_assets.pipeline.outcomes import MissingInputError
-from periscope_assets.sources import files
+from periscope_assets.sources import files, rates
 from periscope_assets.sources.base import ParsedChain, RawPayload, Source, SourceError
 from periscope_assets.sources.calendars import is_session, session_date
+from periscope_assets.sources.opening import DividendsBeside
+from periscope_assets.sources.rates import RateSource
 from periscope_assets.store.lake import Lake, RawManifest
 from periscope_assets.store.repository import LedgerEntry
 
 _PARSED_KEPT = 4
+_CURRENCY = "USD"
 
 
 class ChainSource(Source, Protocol):
@@ -47,19 +52,24 @@ def session_bounds(session: date) -> tuple[datetime, datetime]:
     return start, end
 
 
+def keep(lake: Lake, payload: RawPayload) -> tuple[str, dict[str, str]]:
+    """Put a payload's bytes in the lake once; return their sha256, and those of its companions by name."""
+    companions = {other: lake.land(content) for other, content in sorted(payload.companions.items())}
+    return lake.land(payload.content), companions
+
+
 def land(lake: Lake, payload: RawPayload, layout: str | None = None) -> list[RawManifest]:
-    """Put a payload's bytes in the lake once and register what it holds, one manifest per symbol and session.
+    """Put a payload's bytes in the lake, then register what it holds, one manifest per symbol and session.
 
     Raises
     ------
     SourceError
-        If the payload can't be read; nothing is registered then.
+        If the payload can't be read; its bytes are kept, nothing is registered then.
     """
+    sha256, companions = keep(lake, payload)
     name, parsed = files.parse(payload, layout)
     if not parsed:
         raise SourceError(f"{payload.name}: holds no quotes; check that the download is complete")
-    sha256 = lake.land(payload.content)
-    companions = {other: lake.land(content) for other, content in sorted(payload.companions.items())}
     groups: dict[tuple[str, date], list[ParsedChain]] = {}
     for chain in parsed:
         groups.setdefault((chain.symbol, session_date(chain.as_of)), []).append(chain)
@@ -76,10 +86,46 @@ def land(lake: Lake, payload: RawPayload, layout: str | None = None) -> list[Raw
             size=len(payload.content),
             received_at=payload.received_at,
             companions=companions,
+            origin=name if payload.url is not None else None,
+            completeness=min((c.completeness for c in held if c.completeness is not None), default=None),
         )
         lake.register(manifest)
         manifests.append(manifest)
     return manifests
+
+
+@dataclass(frozen=True, slots=True)
+class LandedCurve:
+    """Par yields by tenor in years, and the sha256 of the bytes that they were read from."""
+
+    sha256: str
+    yields: Mapping[float, float]
+
+
+def land_par_yields(lake: Lake, payload: RawPayload, session: date, origin: str) -> LandedCurve:
+    """Put a table of par yields in the lake, then register the curve of a session.
+
+    Raises
+    ------
+    SourceError
+        If the table can't be read, or holds no curve of the week before; its bytes are kept then.
+    """
+    sha256, _ = keep(lake, payload)
+    curve = rates.curve_for(session, rates.parse_par_yields(payload), payload.name)
+    manifest = RawManifest(
+        sha256=sha256,
+        name=payload.name,
+        layout=rates.LAYOUT,
+        symbol=_CURRENCY,
+        session=session,
+        as_of=(session_bounds(curve.day)[0],),
+        n_raw=len(curve.yields),
+        size=len(payload.content),
+        received_at=payload.received_at,
+        origin=origin,
+    )
+    lake.register(manifest)
+    return LandedCurve(sha256, curve.yields)
 
 
 class Landed:
@@ -90,11 +136,23 @@ class Landed:
     lake : Lake
     source : ChainSource or None
         None: only what has landed is there.
+    calendar_of : callable, optional
+        Name of the calendar whose sessions a symbol trades; that of its listing by default.
+    rate_source : RateSource, optional
+        None: rates are configured.
     """
 
-    def __init__(self, lake: Lake, source: ChainSource | None) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        source: ChainSource | None,
+        calendar_of: Callable[[str], str] = lambda symbol: listing(symbol).calendar,
+        rate_source: RateSource | None = None,
+    ) -> None:
         self._lake = lake
         self._source = source
+        self._calendar_of = calendar_of
+        self._rate_source = rate_source
         self._parsed: dict[str, list[ParsedChain]] = {}
 
     def manifests(self, symbol: str, session: date) -> list[RawManifest]:
@@ -108,14 +166,24 @@ class Landed:
             If the source could not be read.
         """
         landed = list(self._lake.manifests(symbol, session))
-        if landed or not is_session(listing(symbol).calendar, session):
+        if landed or not is_session(self._calendar_of(symbol), session):
             return landed
-        if self._source is not None:
-            for payload in self._source.fetch(symbol, session):
-                landed += [m for m in land(self._lake, payload) if (m.symbol, m.session) == (symbol, session)]
+        for payload in self._fetched(symbol, session):
+            landed += [m for m in land(self._lake, payload) if (m.symbol, m.session) == (symbol, session)]
         if not landed:
             raise MissingInputError(f"{symbol} {session}: no chain has landed; ingest a file of that session")
         return landed
+
+    def _fetched(self, symbol: str, session: date) -> Sequence[RawPayload]:
+        """Ask the source; what a vendor sent before it failed is kept too."""
+        if self._source is None:
+            return ()
+        try:
+            return self._source.fetch(symbol, session)
+        except SourceError as error:
+            for payload in error.received:
+                keep(self._lake, payload)
+            raise
 
     def chain(self, raw: LedgerEntry) -> ParsedChain:
         """Return the parsed chain of a published `raw_chain`.
@@ -146,7 +214,27 @@ class Landed:
         return files.parse(payload, raw.inputs["layout"])[1]
 
     def dividends(self, symbol: str, origin: str) -> list[tuple[str, float]]:
-        """Return the dividends that the source knows, for a chain of its own; none for a landed one."""
-        if self._source is None or self._source.name != origin:
+        """Return the dividends of a file, or those that the source knows for a chain of its own."""
+        if self._source is None or self._source.name not in {origin, DividendsBeside.name}:
             return []
         return [(each.ex_date.isoformat(), each.amount) for each in self._source.dividends(symbol)]
+
+    def par_yields(self, session: date) -> LandedCurve | None:
+        """Return the par yields of a session: landed or, if need be, from the source.
+
+        None where rates are configured.
+
+        Raises
+        ------
+        SourceError
+            If the source could not be read, or has no curve of the week before.
+        """
+        if self._rate_source is None:
+            return None
+        landed = [m for m in self._lake.manifests(_CURRENCY, session) if m.layout == rates.LAYOUT]
+        if not landed:
+            fetched = self._rate_source.fetch(session)
+            return land_par_yields(self._lake, fetched, session, self._rate_source.name)
+        payload = RawPayload(landed[-1].name, self._lake.read_raw(landed[-1].sha256))
+        curve = rates.curve_for(session, rates.parse_par_yields(payload), payload.name)
+        return LandedCurve(landed[-1].sha256, curve.yields)

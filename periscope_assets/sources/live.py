@@ -98,7 +98,7 @@ def checked(read: Callable[[RawPayload], object]) -> Callable[[RawPayload], None
     return check
 
 
-def next_page(address: str, origin: str, path: str) -> dict[str, str]:
+def next_page(name: str, address: str, origin: str, path: str) -> dict[str, str]:
     """Return the parameters of a next page's address, without any key.
 
     Raises
@@ -115,7 +115,7 @@ def next_page(address: str, origin: str, path: str) -> dict[str, str]:
     if not same or not params:
         where = ascii(address.split("?")[0][:60])
         raise WrongPageError(
-            f"{origin}: the next page is said to be at {where}, not {path} there; not asked for. "
+            f"{name}: the next page is said to be at {where}, not at {origin}{path}; not asked for. "
             "If the vendor has moved, set PERISCOPE_SOURCE__URL"
         )
     return {name: value for name, value in params.items() if name.lower() not in _KEYS}

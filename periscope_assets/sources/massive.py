@@ -88,7 +88,7 @@ class Massive(LiveSource):
             following = layout.read_page(pages[-1])[1]
             if following is None:
                 return pages
-            params = next_page(following, self._transport.origin, path)
+            params = next_page(self.name, following, self._transport.origin, path)
         raise TornChainError(
             f"{self.name}: {path}: page {len(pages)} leads back to an earlier one; retry later"
         )

@@ -48,7 +48,7 @@ def test_partitions_are_new_york_dates():
 def test_unknown_calendars_and_dates_out_of_range():
     assert calendars.is_session("XLON", date(2026, 7, 3))
     assert not calendars.is_session("XLON", date(2026, 12, 28))
-    with pytest.raises(ValueError, match="'XMARS': expected one of .*XNYS"):
+    with pytest.raises(ValueError, match=r"'XMARS': expected one of .*XNYS"):
         calendars.is_session("XMARS", date(2026, 7, 1))
     with pytest.raises(ValueError, match="2015-01-01 to 2032-12-31"):
         calendars.is_session("XNYS", date(2014, 7, 1))
