@@ -1,139 +1,187 @@
-"""Forwards: forward and discount of each expiry, from put-call parity and the rate curve.
+"""Forwards: forward and discount of each expiry, from put-call parity, boxes and the rate curve.
 
-What belongs here: pairing calls with puts, and which fit a chain asks for. What does not: the fits
-(``periscope_analytics.forward``). AM- and PM-settled options of one date are expiries of their own.
+What belongs here: which fit an expiry asks for, and with what rate. What does not: the fits
+(``periscope_analytics.forward``, ``american_forward``, ``box``), pairing (``expiries``).
 """
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from periscope_analytics import forward as parity
-from periscope_analytics.errors import Status
-from periscope_assets.transforms.american import NEAR_YEARS, Dividends, implied_spot, read_dividends
-from periscope_assets.transforms.frames import counts, finite, numbers, years_to
+from periscope_analytics.american_forward import Carry, fit_american_forwards
+from periscope_analytics.box import SPREAD, fit_zero_rates
+from periscope_analytics.errors import Status, labels
+from periscope_analytics.forward import ForwardFits, fit_forwards, free_discounts
+from periscope_assets.transforms import american
+from periscope_assets.transforms.american import (
+    NEAR_YEARS,
+    NOT_NEEDED,
+    Dividends,
+    implied_spot,
+    read_dividends,
+)
+from periscope_assets.transforms.expiries import Expiries, read_expiries
+from periscope_assets.transforms.frames import Bools, Floats, counts, finite, numbers, years_to
 from periscope_assets.transforms.rates import RATES, zero_rate
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
 
 TABLE = "forwards"
 FORWARDS = Input("forward_curve")
 QUOTES = Input("option_quotes", tables=("options_snapshots",))
+BOXES = Input("forward_curve", symbol="SPX", latest=True, optional=True, name="box_rates")
+"""The most liquid European chain in USD: its discounts are the rate at which options are funded."""
 
-_FITTED = ("forward", "forward_stderr", "discount", "parity_residual")
-_SIDES = ["call_bid", "call_ask", "put_bid", "put_ask"]
+CURVE, BOX, PARITY = "curve", "box", "parity"
+"""Where a discount comes from: the rate curve, SPX's boxes, or the chain's own strikes."""
+
+_MOST_DAYS = 4.0
+_BOX_SPREAD = 0.001
 
 
-class _Expiry(NamedTuple):
-    """One settlement instant of a chain: its names, its paired quotes and what its fit needs."""
+class _Rates(NamedTuple):
+    """Zero rates by expiry, their errors, and where each comes from."""
 
-    named: dict[str, Any]
-    pairs: pd.DataFrame
-    tau: float
-    rate: float
-    is_american: bool
-    is_coin: bool
+    rate: Floats
+    stderr: Floats
+    basis: list[str]
 
 
 def compute(snapshot: Snapshot) -> StageResult:
-    """Fit a forward to each expiry of a chain, with the discount of the rate curve.
+    """Fit a forward to each expiry of a chain.
 
-    European options by parity; American ones by parity without early exercise, from the spot that the nearest
-    expiries tell; coin-quoted ones by the parity of inverse options with discount 1. Only strikes with a bid
-    and an ask on both sides take part.
+    European options by parity, with the discount that all strikes together tell as a spread over the curve;
+    American ones by parity without early exercise, from the spot that the nearest expiries tell, with SPX's
+    box rates of the last days where there are any; coin-quoted ones by the parity of inverse options with
+    discount 1. Only strikes with a bid and an ask on both sides take part.
     """
     quotes = snapshot.inputs["option_quotes"]["options_snapshots"]
-    curve = snapshot.inputs["rate_curve"]["rates"]
     dividends = read_dividends(snapshot.settings, snapshot.as_of)
-    expiries = [_read(group, curve, snapshot.as_of) for _, group in quotes.groupby("expiry_at", sort=True)]
-    spot = _spot(expiries, dividends)
-    frame = _frame([(each, _fit(each, spot, dividends)) for each in expiries])
+    expiries = read_expiries(quotes, snapshot.as_of)
+    rates = _rates(expiries, snapshot)
+    fits = _fit(expiries, rates.rate, dividends)
+    frame = _frame(quotes, expiries, rates, fits, dividends)
     return StageResult({TABLE: frame}, _quality(frame))
 
 
-def pair(quotes: pd.DataFrame) -> pd.DataFrame:
-    """Return the strikes of one expiry that are quoted on both sides for call and put.
-
-    Returns
-    -------
-    DataFrame
-        Columns strike, call_bid, call_ask, put_bid, put_ask; ascending strikes. Where several roots list one
-        strike, the narrower call and put are taken.
-    """
-    two_sided = quotes[(quotes["bid"] > 0) & (quotes["ask"] >= quotes["bid"])]
-    narrowest = two_sided.assign(width=two_sided["ask"] - two_sided["bid"]).sort_values(
-        ["strike", "width", "contract"]
-    )
-    best = narrowest.drop_duplicates(["strike", "is_call"])
-    sides = [
-        best.loc[best["is_call"] == is_call, ["strike", "bid", "ask"]].rename(
-            columns={"bid": f"{name}_bid", "ask": f"{name}_ask"}
-        )
-        for name, is_call in (("call", True), ("put", False))
-    ]
-    return sides[0].merge(sides[1], on="strike").sort_values("strike", ignore_index=True)
+def _rates(expiries: Expiries, snapshot: Snapshot) -> _Rates:
+    """Return what each expiry is discounted with: the curve, moved to SPX's boxes and to its own."""
+    ahead = np.maximum(expiries.tau, 0.0)
+    rate = zero_rate(snapshot.inputs["rate_curve"]["rates"], ahead)
+    basis, spread = CURVE, SPREAD
+    boxes = _boxes(snapshot)
+    if boxes is not None:
+        above = boxes.rate - zero_rate(snapshot.inputs["rate_curve"]["rates"], boxes.tau)
+        rate = rate + np.interp(ahead, boxes.tau, above)
+        basis, spread = BOX, _BOX_SPREAD
+    stderr, names = np.full(len(rate), spread), np.full(len(rate), basis, dtype=object)
+    own = ~expiries.is_american & ~expiries.is_coin
+    if np.any(own):
+        told = free_discounts(*expiries.of(own))
+        fitted = fit_zero_rates(expiries.tau[own], rate[own], *told, spread)
+        rate[own], stderr[own] = fitted
+        names[own] = np.where(fitted.stderr < 0.5 * spread, PARITY, basis)
+    return _Rates(rate, stderr, names.tolist())
 
 
-def _read(group: pd.DataFrame, curve: pd.DataFrame, as_of: datetime) -> _Expiry:
-    tau = float(years_to(group["expiry_at"], as_of)[0])
-    named = {"expiry_at": group["expiry_at"].iloc[0], "expiry": group["expiry"].iloc[0]}
-    return _Expiry(
-        named={**named, "root": "+".join(sorted(group["root"].unique())), "tau_years": tau},
-        pairs=pair(group),
-        tau=tau,
-        rate=float(zero_rate(curve, max(tau, 0.0))),
-        is_american=bool((group["style"] == "american").all()),
-        is_coin=bool((group["quote_unit"] == "coin").all()),
-    )
+class _Boxes(NamedTuple):
+    """Zero rates of another chain's boxes, by years from now, ascending."""
+
+    tau: Floats
+    rate: Floats
 
 
-def _spot(expiries: list[_Expiry], dividends: Dividends) -> float | None:
-    """Return the spot that American options near settlement tell; None where there are none."""
-    live = [each for each in expiries if each.is_american and each.tau > 0]
-    close = [each for each in live if each.tau <= max(NEAR_YEARS, live[0].tau)]
-    spot = implied_spot(_frame([(each, _fit(each, None, dividends)) for each in close]), dividends)
-    return spot if np.isfinite(spot) else None
-
-
-def _fit(expiry: _Expiry, spot: float | None, dividends: Dividends) -> parity.ForwardFit | None:
-    if expiry.tau <= 0:
+def _boxes(snapshot: Snapshot) -> _Boxes | None:
+    """Return SPX's rates if its snapshot is not older than a long weekend."""
+    frames = snapshot.inputs.get(BOXES.key)
+    if frames is None:
         return None
-    strike, call_bid, call_ask, put_bid, put_ask = (
-        numbers(expiry.pairs, name) for name in ("strike", *_SIDES)
+    frame = frames[TABLE]
+    frame = frame[(frame["status"] == "ok") & (frame["tau_years"] > 0)]
+    then, now = numbers(frame, "tau_years"), years_to(frame["expiry_at"], snapshot.as_of)
+    fresh = (now > 0) & (now <= then) & ((then - now) * 365.0 <= _MOST_DAYS)
+    if not np.any(fresh):
+        return None
+    order = np.argsort(now[fresh], kind="stable")
+    rate = -np.log(numbers(frame, "discount")) / then
+    return _Boxes(now[fresh][order], rate[fresh][order])
+
+
+def _fit(expiries: Expiries, rate: Floats, dividends: Dividends) -> ForwardFits:
+    n, live = len(rate), expiries.tau > 0
+    forward, stderr, residual = np.full((3, n), np.nan)
+    expired = np.full(n, Status.EXPIRED, dtype=np.int8)
+    fits = ForwardFits(forward, stderr, residual, np.zeros(n, dtype=np.int64), expired)
+    discount = np.exp(-rate * np.maximum(expiries.tau, 0.0))
+    for is_coin in (False, True):
+        rows = np.flatnonzero(live & ~expiries.is_american & (expiries.is_coin == is_coin))
+        if len(rows):
+            found = fit_forwards(*expiries.of(_among(rows, n)), discount[rows], is_coin=is_coin)
+            fits.put(rows, found, np.arange(len(rows)))
+    rows = np.flatnonzero(live & expiries.is_american & ~expiries.is_coin)
+    if len(rows):
+        _fit_american(fits, rows, expiries, rate, dividends)
+    return fits
+
+
+def _fit_american(
+    fits: ForwardFits, rows: NDArray[np.intp], expiries: Expiries, rate: Floats, dividends: Dividends
+) -> None:
+    """Fill the forwards of American expiries: the nearest first, they tell the spot of the others."""
+
+    def fit(chosen: NDArray[np.intp], spot: float) -> None:
+        tau = expiries.tau[chosen]
+        given = np.where(dividends.covers(tau), np.nan, spot)
+        start, pairs = expiries.of(_among(chosen, len(rate)))
+        found = fit_american_forwards(start, pairs, Carry(tau, rate[chosen], given), dividends.pair)
+        fits.put(chosen, found, np.arange(len(chosen)))
+
+    tau = expiries.tau
+    near = rows[tau[rows] <= max(NEAR_YEARS, float(np.min(tau[rows])))]
+    fit(near, np.nan)
+    discount = np.exp(-rate[near] * tau[near])
+    known = american.Forwards(fits.forward[near], fits.stderr[near], discount, tau[near])
+    spot = implied_spot(known, dividends)
+    again = rows[~(dividends.covers(tau[rows]) & np.isin(rows, near))]
+    if len(again):
+        fit(again, spot)
+
+
+def _among(rows: NDArray[np.intp], n: int) -> Bools:
+    chosen = np.zeros(n, dtype=np.bool_)
+    chosen[rows] = True
+    return chosen
+
+
+def _frame(
+    quotes: pd.DataFrame, expiries: Expiries, rates: _Rates, fits: ForwardFits, dividends: Dividends
+) -> pd.DataFrame:
+    good = fits.status == Status.OK
+    unit = np.where(expiries.is_coin, 0.0, 1.0)
+    ahead = np.maximum(expiries.tau, 0.0)
+    discount = np.exp(-rates.rate * ahead * unit)
+    known_by = np.where(expiries.is_american, dividends.known_by(expiries.tau), NOT_NEEDED)
+    return pd.DataFrame(
+        {
+            "expiry_at": quotes["expiry_at"].iloc[expiries.first].array,
+            "expiry": quotes["expiry"].iloc[expiries.first].array,
+            "root": expiries.names,
+            "tau_years": expiries.tau,
+            "forward": fits.forward,
+            "forward_stderr": fits.stderr,
+            "discount": np.where(good, discount, np.nan),
+            "discount_stderr": np.where(good, discount * rates.stderr * ahead * unit, np.nan),
+            "rate_basis": np.where(expiries.is_coin, NOT_NEEDED, rates.basis),
+            "dividends": known_by,
+            "parity_residual": fits.residual * np.where(expiries.is_coin, fits.forward, 1.0),
+            "n_strikes": np.diff(expiries.start),
+            "n_used": np.where(fits.status == Status.EXPIRED, 0, fits.n_used),
+            "status": labels(fits.status),
+        }
     )
-    if expiry.is_coin:
-        return parity.fit_inverse_forward(strike, call_bid, call_ask, put_bid, put_ask)
-    if not expiry.is_american:
-        discount = float(np.exp(-expiry.rate * expiry.tau))
-        return parity.fit_forward(strike, call_bid, call_ask, put_bid, put_ask, discount=discount)
-    # A yield that is free at each expiry amplifies the forward's error: it is left out where dividends are
-    # known, and where the fit would swing.
-    for given in (None,) if dividends.are_known or spot is None else (spot, None):
-        fit = parity.fit_american_forward(
-            strike, call_bid, call_ask, put_bid, put_ask, expiry.tau, expiry.rate, given, dividends.pair
-        )
-        if fit.status is not Status.NOT_CONVERGED:
-            break
-    return fit
-
-
-def _frame(fits: list[tuple[_Expiry, parity.ForwardFit | None]]) -> pd.DataFrame:
-    return pd.DataFrame([_row(expiry, fit) for expiry, fit in fits], columns=_COLUMNS)
-
-
-def _row(expiry: _Expiry, fit: parity.ForwardFit | None) -> dict[str, Any]:
-    row = {**expiry.named, "n_strikes": len(expiry.pairs), "n_used": 0, **dict.fromkeys(_FITTED, np.nan)}
-    if fit is None:
-        return {**row, "status": Status.EXPIRED.label}
-    row |= {"n_used": int(fit.n_used), "status": fit.status.label}
-    if fit.status is not Status.OK:
-        return row
-    in_usd = fit.forward if expiry.is_coin else 1.0
-    values = (fit.forward, fit.stderr, fit.discount, fit.residual * in_usd)
-    return {**row, **dict(zip(_FITTED, values, strict=True))}
 
 
 def _quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
@@ -142,14 +190,12 @@ def _quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
     return {
         "n_expiries": len(frame),
         **counts(frame["status"], "n_status"),
+        **counts(good["rate_basis"], "n_rate"),
+        **counts(good["dividends"], "n_dividends"),
         "parity_residual_bps": finite((good["parity_residual"] * relative).median()),
         "median_stderr_bps": finite((good["forward_stderr"] * relative).median()),
         "nearest_forward": finite(good["forward"].iloc[0]) if len(good) else None,
     }
 
 
-_COLUMNS = [
-    *("expiry_at", "expiry", "root", "tau_years", "forward", "forward_stderr", "discount"),
-    *("parity_residual", "n_strikes", "n_used", "status"),
-]
-STAGE = Stage("forward_curve", (QUOTES, RATES), "1", compute, settings=("dividends",))
+STAGE = Stage("forward_curve", (QUOTES, RATES, BOXES), "2", compute, settings=("dividends",))

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from periscope_analytics import american, black
+from periscope_analytics.american_forward import fit_american_forward
 from periscope_analytics.daycount import year_fraction
 from periscope_analytics.errors import Status
 from periscope_analytics.forward import (
-    fit_american_forward,
     fit_forward,
     fit_inverse_forward,
     weighted_median,

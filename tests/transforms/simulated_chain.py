@@ -16,6 +16,7 @@ from periscope_assets.store import tables
 from periscope_assets.store.frames import conform
 from periscope_assets.transforms import chains
 from periscope_assets.transforms.flow import STAGES
+from periscope_assets.transforms.forwards import BOXES
 from periscope_assets.transforms.stage import Snapshot, StageResult
 
 SEED = 20260102
@@ -32,14 +33,16 @@ class Chain:
     settings: dict[str, Any]
     rate: float = RATE
     results: dict[str, StageResult] = field(default_factory=dict)
+    boxes: Chain | None = None
 
     def result(self, name: str) -> StageResult:
         if name == chains.NAME:
             return self.quotes
         if name not in self.results:
             stage = STAGES[name]
-            wanted = [each.dataset for each in stage.inputs]
-            inputs = {each: self.result(each).frames for each in wanted}
+            inputs = {each.key: self.result(each.dataset).frames for each in stage.inputs if not each.optional}
+            if self.boxes is not None and BOXES in stage.inputs:
+                inputs[BOXES.key] = self.boxes.result(BOXES.dataset).frames
             chosen = {key: self.settings[key] for key in stage.settings}
             snapshot = Snapshot(self.symbol, self.as_of, MappingProxyType(inputs), chosen)
             self.results[name] = conformed(stage.compute(snapshot))

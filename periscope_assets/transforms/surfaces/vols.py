@@ -1,7 +1,7 @@
-"""Implied vols: bid, mid and ask of every contract, each with a status, an error and greeks.
+"""Implied vols: bid, mid and ask of every contract, each with a status, an error, a weight and greeks.
 
-What belongs here: ``implied_vols`` and the choice of quotes that fits may use. What does not: solvers
-(``periscope_analytics``), smiles (``slices``).
+What belongs here: ``implied_vols`` and the choice of quotes that models may use. What does not: solvers
+(``periscope_analytics``), errors (``quote_errors``), bands of the served surface (``bands``).
 """
 
 from __future__ import annotations
@@ -14,18 +14,23 @@ from numpy.typing import NDArray
 
 from periscope_analytics import black, implied_vol
 from periscope_analytics.errors import Status, labels
-from periscope_assets.transforms.american import Dividends, american_vols, implied_spot, read_dividends
+from periscope_assets.transforms.american import (
+    Dividends,
+    Forwards,
+    american_vols,
+    implied_spot,
+    read_dividends,
+)
 from periscope_assets.transforms.forwards import FORWARDS
 from periscope_assets.transforms.frames import Bools, Floats, counts, finite, flags, numbers, years_to
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
+from periscope_assets.transforms.surfaces.quote_errors import Sides, errors_and_weights
 
 TABLE = "implied_vols"
 IMPLIED_VOLS = Input("implied_vols")
 QUOTES = Input("option_quotes", tables=("options_snapshots",))
 
-_UNIFORM = 2.0 * np.sqrt(3.0)
-"""Width of an interval over the standard deviation of a value that is uniform in it."""
-
+_NEAR_DEVIATIONS = 2.0
 Codes = NDArray[np.int8]
 
 
@@ -47,55 +52,61 @@ class Terms(NamedTuple):
     is_american: Bools
     to_usd: Floats
     has_forward: Bools
+    expiry: NDArray[np.intp]
     spot: float
     dividends: Dividends
+
+    @property
+    def is_otm(self) -> Bools:
+        """Whether each contract is on the out-of-the-money side of its forward."""
+        return self.has_forward & np.where(
+            self.is_call, self.strike >= self.forward, self.strike < self.forward
+        )
 
 
 def compute(snapshot: Snapshot) -> StageResult:
     """Invert bid, mid and ask of every accepted quote.
 
     European options by the forward and discount of their expiry; American ones with early exercise;
-    coin-quoted ones at price x forward with discount 1. A mid needs both sides. The one-sigma error of the
-    mid takes the true value as uniform between bid and ask, (ask_iv - bid_iv) / (2 sqrt 3), or by vega where
-    one of the two vols is absent. Greeks are Black-76 at the mid vol with the forward held; delta, gamma and
-    vanna undiscounted.
+    coin-quoted ones at price x forward with discount 1. A mid needs both sides; one that exercise pays, while
+    the ask pays more, is at exercise. Greeks are Black-76 at the mid vol with the forward held; delta, gamma
+    and vanna undiscounted.
     """
     quotes = snapshot.inputs["option_quotes"]["options_snapshots"]
     forwards = snapshot.inputs["forward_curve"]["forwards"]
     dividends = read_dividends(snapshot.settings, snapshot.as_of)
     terms = _terms(quotes, forwards, years_to(quotes["expiry_at"], snapshot.as_of), dividends)
     bid, ask = (_priced(numbers(quotes, side)) * terms.to_usd for side in ("bid", "ask"))
-    sides = {
-        "bid": _solve(bid, _absence(terms, bid=bid), terms),
-        "mid": _solve((bid + ask) / 2, _absence(terms, bid=bid, ask=ask), terms),
-        "ask": _solve(ask, _absence(terms, ask=ask), terms),
-    }
-    frame = _frame(quotes, terms, sides, bid, ask)
-    return StageResult({TABLE: frame}, _quality(frame, quotes))
+    bids, mids, asks = _sides(bid, ask, terms)
+    sides = Sides(bids.sigma, mids.sigma, asks.sigma, bid, ask)
+    frame = _frame(quotes, terms, (bids, mids, asks), sides, snapshot)
+    return StageResult({TABLE: frame}, _quality(frame, quotes, terms))
 
 
 def liquid(vols: pd.DataFrame) -> pd.DataFrame:
-    """Return the quotes that a fit may use: out of the money, all three vols known, an error above zero."""
-    good = (vols["status"] == "ok") & (vols["bid_status"] == "ok") & (vols["ask_status"] == "ok")
-    chosen = vols[good & vols["is_otm"] & (vols["iv_stderr"] > 0)]
+    """Return the quotes that a model may be fitted to: out of the money, all three vols known, a weight."""
+    chosen = vols[vols["is_otm"] & (vols["weight"] > 0)]
     return chosen.sort_values(["expiry_at", "strike", "is_call"], ignore_index=True)
 
 
 def _terms(quotes: pd.DataFrame, forwards: pd.DataFrame, tau: Floats, dividends: Dividends) -> Terms:
-    known = forwards[forwards["status"] == "ok"].set_index("expiry_at")
-    forward = quotes["expiry_at"].map(known["forward"]).to_numpy(dtype=np.float64, na_value=np.nan)
-    discount = quotes["expiry_at"].map(known["discount"]).to_numpy(dtype=np.float64, na_value=np.nan)
+    ordered = forwards.sort_values("expiry_at")
+    expiry = ordered["expiry_at"].searchsorted(quotes["expiry_at"])
+    known = Forwards(*(numbers(ordered, name) for name in _FORWARD_COLUMNS))
     is_coin = (quotes["quote_unit"] == "coin").to_numpy(dtype=np.bool_)
+    is_american = (quotes["style"] == "american").to_numpy(dtype=np.bool_)
+    forward = known.forward[expiry]
     return Terms(
         forward=forward,
-        discount=np.where(is_coin, 1.0, discount),
+        discount=np.where(is_coin, 1.0, known.discount[expiry]),
         tau=tau,
         strike=numbers(quotes, "strike"),
         is_call=flags(quotes, "is_call"),
-        is_american=(quotes["style"] == "american").to_numpy(dtype=np.bool_),
+        is_american=is_american,
         to_usd=np.where(is_coin, forward, 1.0),
         has_forward=np.isfinite(forward),
-        spot=implied_spot(forwards, dividends),
+        expiry=expiry,
+        spot=implied_spot(known, dividends) if is_american.any() else np.nan,
         dividends=dividends,
     )
 
@@ -103,6 +114,23 @@ def _terms(quotes: pd.DataFrame, forwards: pd.DataFrame, tau: Floats, dividends:
 def _priced(price: Floats) -> Floats:
     """Return prices with NaN for a side that nobody quotes: a zero is no price."""
     return np.where(price > 0, price, np.nan)
+
+
+def _sides(bid: Floats, ask: Floats, terms: Terms) -> list[Vols]:
+    """Return the vols of bid, mid and ask, all three solved in one go."""
+    mid = (bid + ask) / 2
+    absences = [_absence(terms, bid=bid), _absence(terms, bid=bid, ask=ask), _absence(terms, ask=ask)]
+    n, status = len(bid), np.concatenate(absences)
+    price, sigma = np.concatenate((bid, mid, ask)), np.full(3 * n, np.nan)
+    asked = status == Status.OK
+    american = np.tile(terms.is_american, 3)
+    for rows in (np.flatnonzero(asked & ~american), np.flatnonzero(asked & american)):
+        if len(rows):
+            sigma[rows], status[rows] = _solve(price[rows], rows % n, terms)
+    vols = [Vols(*each) for each in zip(np.split(sigma, 3), np.split(status, 3), strict=True)]
+    at_exercise = (vols[1].status == Status.BELOW_INTRINSIC) & (vols[2].status == Status.OK)
+    vols[1].status[at_exercise & terms.is_american] = Status.AT_EXERCISE
+    return vols
 
 
 def _absence(terms: Terms, *, bid: Floats | None = None, ask: Floats | None = None) -> Codes:
@@ -116,51 +144,30 @@ def _absence(terms: Terms, *, bid: Floats | None = None, ask: Floats | None = No
     return np.where(terms.tau > 0, code, Status.EXPIRED).astype(np.int8)
 
 
-def _solve(price: Floats, absence: Codes, terms: Terms) -> Vols:
-    sigma, status = np.full(len(price), np.nan), absence.copy()
-    for is_american in (False, True):
-        rows = np.flatnonzero((absence == Status.OK) & (terms.is_american == is_american))
-        if not len(rows):
-            continue
-        f, k, tau, d = (values[rows] for values in _priced_with(terms))
-        call = terms.is_call[rows]
-        if is_american:
-            found = american_vols(price[rows], f, k, tau, d, call, terms.spot, terms.dividends)
-        else:
-            found = implied_vol.implied_vol(price[rows], f, k, tau, call, d)
-        sigma[rows], status[rows] = found.sigma, found.status
-    return Vols(np.where(status == Status.OK, sigma, np.nan), status)
-
-
-def _priced_with(terms: Terms) -> tuple[Floats, Floats, Floats, Floats]:
-    return terms.forward, terms.strike, terms.tau, terms.discount
+def _solve(price: Floats, of: NDArray[np.intp], terms: Terms) -> Vols:
+    """Return the vols of prices of the contracts `of`, which are all American or all not."""
+    f, k, tau, d = (values[of] for values in (terms.forward, terms.strike, terms.tau, terms.discount))
+    call = terms.is_call[of]
+    if terms.is_american[of[0]]:
+        known = Forwards(f, f, d, tau)
+        found = american_vols(price, known, k, call, terms.spot, terms.dividends)
+    else:
+        found = implied_vol.implied_vol(price, f, k, tau, call, d)
+    return Vols(np.where(found.status == Status.OK, found.sigma, np.nan), found.status)
 
 
 def _frame(
-    quotes: pd.DataFrame, terms: Terms, sides: dict[str, Vols], bid: Floats, ask: Floats
+    quotes: pd.DataFrame, terms: Terms, vols: tuple[Vols, ...], sides: Sides, snapshot: Snapshot
 ) -> pd.DataFrame:
-    mid = sides["mid"]
-    columns = quotes[["contract", "expiry_at", "strike", "is_call"]].assign(
-        tau_years=terms.tau,
-        forward=terms.forward,
-        log_moneyness=np.log(terms.strike / terms.forward),
-        bid_iv=sides["bid"].sigma,
-        mid_iv=mid.sigma,
-        ask_iv=sides["ask"].sigma,
-        iv_stderr=np.nan,
-        bid_status=labels(sides["bid"].status),
-        status=labels(mid.status),
-        ask_status=labels(sides["ask"].status),
-        early_exercise_premium=np.nan,
-    )
-    rows = np.flatnonzero(mid.status == Status.OK)
-    f, k, tau, d = (values[rows] for values in _priced_with(terms))
-    call = terms.is_call[rows]
-    greeks = black.greeks(f, k, tau, mid.sigma[rows], call, d)
-    derived = {
-        "early_exercise_premium": np.where(terms.is_american[rows], (bid + ask)[rows] / 2 - greeks.price, 0.0)
-        / terms.to_usd[rows],
-        "iv_stderr": _stderr(sides, bid, ask, greeks.vega, rows),
+    bids, mids, asks = vols
+    rows = np.flatnonzero(mids.status == Status.OK)
+    f, k, tau, d = (values[rows] for values in (terms.forward, terms.strike, terms.tau, terms.discount))
+    greeks = black.greeks(f, k, tau, mids.sigma[rows], terms.is_call[rows], d)
+    premium = np.where(terms.is_american[rows], (sides.bid + sides.ask)[rows] / 2 - greeks.price, 0.0)
+    vega = _spread_out(greeks.vega, rows, len(quotes))
+    stderr, weight = errors_and_weights(quotes, terms.expiry, sides, vega, snapshot.as_of)
+    priced = {
+        "early_exercise_premium": premium / terms.to_usd[rows],
         "delta": greeks.delta / d,
         "gamma": greeks.gamma / d,
         "vega": greeks.vega,
@@ -169,16 +176,25 @@ def _frame(
         "vanna": greeks.vanna / d,
         "volga": greeks.volga,
     }
-    for name, values in derived.items():
-        columns[name] = _spread_out(values, rows, len(quotes))
-    otm = np.where(terms.is_call, terms.strike >= terms.forward, terms.strike < terms.forward)
-    return columns.assign(is_otm=otm & terms.has_forward)
-
-
-def _stderr(sides: dict[str, Vols], bid: Floats, ask: Floats, vega: Floats, rows: NDArray[np.intp]) -> Floats:
-    by_vols = (sides["ask"].sigma - sides["bid"].sigma)[rows] / _UNIFORM
-    by_vega = (ask - bid)[rows] / _UNIFORM / np.where(vega > 0, vega, np.nan)
-    return np.asarray(np.where(np.isfinite(by_vols), by_vols, by_vega), dtype=np.float64)
+    return pd.DataFrame(
+        {
+            **{name: quotes[name].array for name in _NAMED},
+            "tau_years": terms.tau,
+            "forward": terms.forward,
+            "log_moneyness": np.log(terms.strike / terms.forward),
+            "bid_iv": bids.sigma,
+            "mid_iv": mids.sigma,
+            "ask_iv": asks.sigma,
+            "iv_stderr": stderr,
+            "weight": weight,
+            "bid_status": _LABELS.take(bids.status),
+            "status": _LABELS.take(mids.status),
+            "ask_status": _LABELS.take(asks.status),
+            **{name: _spread_out(values, rows, len(quotes)) for name, values in priced.items()},
+            "is_otm": terms.is_otm,
+        },
+        copy=False,
+    )
 
 
 def _spread_out(values: Floats, rows: NDArray[np.intp], n: int) -> Floats:
@@ -187,19 +203,34 @@ def _spread_out(values: Floats, rows: NDArray[np.intp], n: int) -> Floats:
     return whole
 
 
-def _quality(frame: pd.DataFrame, quotes: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
-    usable = liquid(frame)
-    compared = frame.merge(quotes[["contract", "vendor_iv"]], on="contract")
-    compared = compared[compared["is_otm"] & (compared["status"] == "ok") & (compared["vendor_iv"] > 1e-4)]
-    difference = (compared["mid_iv"] - compared["vendor_iv"]).abs().median() * 1e4
+def _quality(
+    frame: pd.DataFrame, quotes: pd.DataFrame, terms: Terms
+) -> dict[str, float | int | str | bool | None]:
+    mid, vendor = numbers(frame, "mid_iv"), numbers(quotes, "vendor_iv")
+    usable = flags(frame, "is_otm") & (numbers(frame, "weight") > 0)
+    compared = flags(frame, "is_otm") & np.isfinite(mid) & (vendor > _SENTINEL)
+    with np.errstate(all="ignore"):
+        near = np.abs(np.log(terms.strike / terms.forward)) <= _NEAR_DEVIATIONS * mid * np.sqrt(terms.tau)
+    difference = 1e4 * np.abs(mid - vendor)
     return {
         "n_contracts": len(frame),
-        "n_vols": int((frame["status"] == "ok").sum()),
-        "n_usable": len(usable),
+        "n_vols": int(np.isfinite(mid).sum()),
+        "n_usable": int(usable.sum()),
         **counts(frame["status"], "n_status"),
-        "median_stderr_bps": finite(usable["iv_stderr"].median() * 1e4),
-        "median_difference_from_vendor_bps": finite(difference),
+        "median_stderr_bps": _median(1e4 * numbers(frame, "iv_stderr")[usable]),
+        "median_weight": _median(numbers(frame, "weight")[usable]),
+        "n_compared_with_vendor": int(compared.sum()),
+        "median_difference_from_vendor_bps": _median(difference[compared]),
+        "median_difference_from_vendor_near_bps": _median(difference[compared & near]),
     }
 
 
-STAGE = Stage("implied_vols", (QUOTES, FORWARDS), "1", compute, settings=("dividends",))
+def _median(values: Floats) -> float | None:
+    return finite(float(np.median(values))) if len(values) else None
+
+
+_SENTINEL = 1e-4
+_LABELS = pd.array(labels(np.arange(len(Status))).tolist(), dtype="str")
+_NAMED = ("contract", "expiry_at", "strike", "is_call")
+_FORWARD_COLUMNS = ("forward", "forward_stderr", "discount", "tau_years")
+STAGE = Stage("implied_vols", (QUOTES, FORWARDS), "2", compute, settings=("dividends",))
