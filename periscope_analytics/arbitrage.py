@@ -68,10 +68,10 @@ class Certificate:
     n_calendar: int
 
 
-def certificate_grid(slices: Sequence[Slice]) -> Floats:
+def certificate_grid(slices: Sequence[Slice], n: int = GRID_POINTS) -> Floats:
     """Return the log-moneyness grid on which slices are examined.
 
-    ``k = c sinh(u)`` for 1,001 evenly spaced u, from -K to K, with c half the least and K ten times the
+    ``k = c sinh(u)`` for `n` evenly spaced u, from -K to K, with c half the least and K ten times the
     greatest total vol at the money of the slices, but K at least 3: dense where the shortest smile bends,
     and far into the longest's wings. A slice whose variance at the money is not positive does not count.
     """
@@ -80,7 +80,7 @@ def certificate_grid(slices: Sequence[Slice]) -> Floats:
     width = FINENESS * float(deviation.min()) if deviation.size else FINENESS
     reach = max(LEAST_REACH, DEVIATIONS * float(deviation.max())) if deviation.size else LEAST_REACH
     most = float(np.arcsinh(reach / width))
-    return np.asarray(width * np.sinh(np.linspace(-most, most, GRID_POINTS)))
+    return np.asarray(width * np.sinh(np.linspace(-most, most, n)))
 
 
 def certify(surface: Surface) -> Certificate:

@@ -104,9 +104,39 @@ class ServedSurface:
         return cls(tuple(slices))
 
 
+def tau_of(part: SliceParams, step: SliceParams) -> float:
+    """Return the maturity of a share of a step: total variance at the forward is linear in time.
+
+    Parameters
+    ----------
+    part : SliceParams
+        ``step.at(fraction, ...)``, with any tau.
+    step : SliceParams
+        A fitted slice, or what :func:`onward` gives.
+    """
+    start, floor = _start(step)
+    if step.tau <= start:
+        return start * part.atm_total_variance / floor
+    rise = step.atm_total_variance - floor
+    flat = rise <= _FLAT * step.atm_total_variance
+    share = part.fraction if flat else (part.atm_total_variance - floor) / rise
+    return start + share * (step.tau - start)
+
+
+def onward(last: SliceParams) -> SliceParams:
+    """Return the last step taken once more after the last slice; its tau is that slice's."""
+    return replace(last, previous=last, fraction=1.0)
+
+
+def _start(step: SliceParams) -> tuple[float, float]:
+    """Return tau and total variance at the forward where a step begins."""
+    before = step.previous
+    return (before.tau, before.atm_total_variance) if before else (0.0, 0.0)
+
+
 def _within(end: SliceParams, tau: float) -> SliceParams:
     """Return the slice between the expiry before `end` and `end` itself."""
-    start, floor = (end.previous.tau, end.previous.atm_total_variance) if end.previous else (0.0, 0.0)
+    start, floor = _start(end)
     share = (tau - start) / (end.tau - start)
     rise = end.atm_total_variance - floor
     if rise <= _FLAT * end.atm_total_variance:
@@ -116,13 +146,13 @@ def _within(end: SliceParams, tau: float) -> SliceParams:
 
 def _after(last: SliceParams, tau: float) -> SliceParams:
     """Return a slice beyond the last expiry, of the same vol at the forward."""
-    onward = replace(last, previous=last, fraction=1.0, tau=tau)
+    step = onward(last)
     floor = last.atm_total_variance
     target = floor * tau / last.tau
     most = 1.0
-    while onward.at(most, tau).atm_total_variance < target:
+    while step.at(most, tau).atm_total_variance < target:
         most *= 2.0
-    return _solved(onward, tau, target, most, floor)
+    return _solved(step, tau, target, most, floor)
 
 
 def _solved(whole: SliceParams, tau: float, target: float, most: float, floor: float) -> SliceParams:

@@ -17,13 +17,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from periscope_analytics.arguments import flags, floats
+from periscope_analytics.bracket import chandrupatla
 from periscope_analytics.surface import Slice, derivatives, iv
 
 Floats = NDArray[np.float64]
 
 FURTHEST = 50.0
 """Log-moneyness beyond which a delta counts as not reached."""
-HALVINGS = 80
+_TOLERANCE = 1e-14
 
 
 class Surface(Protocol):
@@ -91,14 +92,24 @@ def strike_for_delta(smile: Slice, delta: ArrayLike, is_call: ArrayLike) -> Floa
     if not scale > 0.0:
         return np.full(size.shape, np.nan)
     low, high = _bracket(smile, target, scale)
-    reached = (_d1(smile, low) >= target) & (_d1(smile, high) <= target)
-    for _ in range(HALVINGS):
-        middle = 0.5 * (low + high)
-        above = _d1(smile, middle) > target
-        low, high = np.where(above, middle, low), np.where(above, high, middle)
-        if np.all(high - low <= 4.0 * np.finfo(float).eps * np.maximum(np.abs(low), scale)):
-            break
-    return np.where(reached, 0.5 * (low + high), np.nan).reshape(size.shape)
+    k, _ = chandrupatla(
+        lambda at, rows: _d1(smile, at) - target[rows],
+        low, high, _d1(smile, low) - target, _d1(smile, high) - target, _TOLERANCE,
+    )  # fmt: skip
+    return k.reshape(size.shape)
+
+
+def delta_gain(smile: Slice, k: ArrayLike) -> Floats:
+    """Return how much the vol at the fixed delta of `k` moves when the smile there moves by one.
+
+    The strike of a delta moves with the vol: ``1 / (1 - s (sigma tau - d1 sqrt tau))``, s the slope of vol by
+    log-moneyness.
+    """
+    at = floats("k", k)
+    vol = iv(smile, at)
+    root = vol * np.sqrt(smile.tau)
+    d1 = -at / root + 0.5 * root
+    return np.asarray(1.0 / (1.0 - slope(smile, at) * np.sqrt(smile.tau) * (root - d1)))
 
 
 def risk_reversal(smile: Slice, delta: ArrayLike) -> Floats:

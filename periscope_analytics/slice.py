@@ -32,6 +32,7 @@ Floats = NDArray[np.float64]
 _WING = 0.8
 _INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 _FLOOR, _DECAY = 1e-30, 5.0
+_QUANTILE_POINTS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +271,12 @@ class SliceParams:
         mass, columns = self.law.mass, first[:, None] + np.arange(3)
         below, above = np.cumsum(mass)[columns], np.cumsum(mass[::-1])[::-1][columns + 1]
         return np.sum(weight * below, 1).reshape(k.shape), np.sum(weight * above, 1).reshape(k.shape)
+
+    def quantile(self, p: ArrayLike) -> Floats:
+        """Return the quantiles of S / F of probabilities `p`, linear in k between 2,000 points."""
+        ends = np.arcsinh(np.array([self.wings[0][0], self.wings[1][0]]) / self.scale)
+        k = self.scale * np.sinh(np.linspace(ends[0], ends[1], _QUANTILE_POINTS))
+        return np.asarray(np.exp(np.interp(floats("p", p), self._probabilities(k)[0], k)))
 
     def shares(self, k: ArrayLike) -> tuple[Floats, Floats]:
         """Return E[S; S < K] and E[S; S > K] in units of the forward, K = F exp(k); they add up to one."""

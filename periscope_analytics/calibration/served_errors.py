@@ -13,7 +13,6 @@ fit answers as it would to quotes so moved.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,32 +22,12 @@ from periscope_analytics.calibration.served import ServedCalibration, SliceQuote
 from periscope_analytics.calibration.slice import SliceCalibration, SliceSettings, band
 from periscope_analytics.calibration.tangents import at_strikes, tangents
 from periscope_analytics.slice import SliceParams
+from periscope_analytics.vol_errors import Z_NODES
 
 Floats = NDArray[np.float64]
 
-Z_NODES = (-4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
-"""Log-moneyness in total vols at the money at which the errors of an expiry are published."""
-
 _MOST = 24
 """Columns that a factor is cut to; the next ones are far below one percent of the first."""
-
-
-class VolErrors(NamedTuple):
-    """Errors of an expiry's vols in a form small enough to publish.
-
-    Attributes
-    ----------
-    factor : ndarray, shape (13, r)
-        At log-moneyness Z_NODES times the total vol at the money; the vols' covariance is the factor times
-        its transpose.
-    """
-
-    factor: Floats
-
-    def at(self, z: ArrayLike) -> Floats:
-        """Return the factor at other log-moneyness in total vols, linear between nodes, NaN outside."""
-        where = floats("z", z)
-        return np.stack([np.interp(where, Z_NODES, each, np.nan, np.nan) for each in self.factor.T], axis=-1)
 
 
 def chained_errors(
@@ -102,13 +81,10 @@ def vol_stderr(params: SliceParams, factor: Floats, k: ArrayLike) -> Floats:
     return np.asarray(np.sqrt(np.sum(_vols(params, factor, at.ravel()) ** 2, axis=1)).reshape(at.shape))
 
 
-def vol_errors(params: SliceParams, factor: Floats) -> VolErrors:
-    """Return the errors of a slice's vols at the standard log-moneyness."""
-    return VolErrors(_narrowed(_vols(params, factor, _nodes(params)), len(Z_NODES)))
-
-
-def _nodes(params: SliceParams) -> Floats:
-    return np.asarray(np.array(Z_NODES) * np.sqrt(params.atm_total_variance))
+def vol_factor(params: SliceParams, factor: Floats) -> Floats:
+    """Return the factor of a slice's vols at ``vol_errors.Z_NODES``, shape (13, r), r at most 13."""
+    k = np.array(Z_NODES) * np.sqrt(params.atm_total_variance)
+    return _narrowed(_vols(params, factor, k), len(Z_NODES))
 
 
 def _vols(params: SliceParams, factor: Floats, k: Floats) -> Floats:

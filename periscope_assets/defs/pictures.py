@@ -12,7 +12,8 @@ import dagster as dg
 
 from periscope_assets.charts.png import smile_png
 from periscope_assets.pipeline import Outcome, Pipeline
-from periscope_assets.transforms.surfaces.slices import curve_of, usable
+from periscope_assets.transforms.surfaces.served import fitted_rows
+from periscope_assets.transforms.surfaces.slices import curve_of
 
 _DAYS_DRAWN = 30.0
 
@@ -24,13 +25,13 @@ def smile_picture(pipeline: Pipeline, outcomes: Sequence[Outcome]) -> dict[str, 
             continue
         surface = pipeline.store.head("vol_surface", outcome.symbol, as_of=outcome.as_of)
         vols = pipeline.store.head("implied_vols", outcome.symbol, as_of=outcome.as_of)
-        fitted = usable(pipeline.store.rows(surface, "svi_slices")) if surface else None
+        fitted = fitted_rows(pipeline.store.rows(surface, "surface_slices")) if surface else None
         if vols is None or fitted is None or fitted.empty:
             continue
         row = fitted.iloc[int((365.0 * fitted["tau_years"] - _DAYS_DRAWN).abs().argmin())]
         quotes = pipeline.store.rows(vols, "implied_vols")
         shown = quotes[(quotes["expiry_at"] == row["expiry_at"]) & quotes["is_otm"]]
         title = f"{outcome.symbol} {row['root']} {row['expiry']}, as of {outcome.as_of:%Y-%m-%d %H:%M} UTC"
-        drawn = b64encode(smile_png(shown, curve_of(row), title=title)).decode()
+        drawn = b64encode(smile_png(shown, curve_of(fitted, row), title=title)).decode()
         return {"smile": dg.MetadataValue.md(f"![{title}](data:image/png;base64,{drawn})")}
     return {}

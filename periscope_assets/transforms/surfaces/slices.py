@@ -1,150 +1,225 @@
-"""Slices: raw SVI for each expiry, and the no-arbitrage certificate of all of them together.
+"""Slices: the served surface by expiry, SVI beside it, and the certificate that decides what is published.
 
-What belongs here: ``vol_surface``: which quotes a slice is fitted to, with what weight, and how well it
-serves them. What does not: the fit and the certificate's conditions (``periscope_analytics``).
+What belongs here: ``vol_surface``: its rows, and that a surface with arbitrage is rejected. What does not:
+which quotes a fit sees (``bands``), the fits (``served``, ``svi``), the certificate's conditions
+(``periscope_analytics``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from periscope_analytics.arbitrage import certify
-from periscope_analytics.calibration import fit_svi
-from periscope_analytics.errors import Status
-from periscope_analytics.surface import Smile, VolSurface
-from periscope_analytics.svi import SVIParams
+from periscope_analytics.certificate import ServedCertificate, certify_served
+from periscope_analytics.errors import Status, labels
+from periscope_analytics.slice import SliceParams
 from periscope_assets.transforms.forwards import FORWARDS
-from periscope_assets.transforms.frames import counts, finite, numbers
+from periscope_assets.transforms.frames import counts, finite
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
-from periscope_assets.transforms.surfaces.vols import IMPLIED_VOLS, liquid
+from periscope_assets.transforms.surfaces import bands, served, svi
+from periscope_assets.transforms.surfaces.bands import Contracts
+from periscope_assets.transforms.surfaces.served import Fitted
+from periscope_assets.transforms.surfaces.vols import IMPLIED_VOLS
 
-SLICES, CERTIFICATES = "svi_slices", "surface_certificates"
+SURFACE_SLICES, SURFACE_QUOTES, CERTIFICATES = "surface_slices", "surface_quotes", "surface_certificates"
 VOL_SURFACE = Input("vol_surface")
-PARAMETERS = ("a", "b", "rho", "m", "sigma")
+SURFACE_ROWS = Input("vol_surface", tables=(SURFACE_SLICES,))
 
-_FIT_COLUMNS = ("log_moneyness", "mid_iv", "tau_years", "vega", "iv_stderr")
-_MIN_QUOTES = 5
-_ERROR_FLOOR = 5e-4
 _GRID_POINTS = 201
-_WING = 0.5
 
 
 def compute(snapshot: Snapshot) -> StageResult:
-    """Fit raw SVI to the out-of-the-money mids of each expiry and certify the slices together.
+    """Fit the served surface to the bids and asks of all expiries, certify it, and fit SVI beside it.
 
-    Each vol weighs by its vega over the square of its error, with a floor of 5 bps. Every slice is free of
-    butterfly arbitrage; slices are fitted one by one, so that total variance may fall from one expiry to the
-    next. The certificate reports that and does not reject.
-    A slice's status is ``ok`` when its parameters give a vol at every quote: raw SVI has directions in which
-    the quotes hardly tell parameters apart, so that resting on a bound of the search says little about the
-    smile.
+    Rejected where no expiry could be fitted, or where the certificate finds arbitrage.
     """
-    forwards = snapshot.inputs["forward_curve"]["forwards"]
-    quotes = liquid(snapshot.inputs["implied_vols"]["implied_vols"])
-    groups = dict(iter(quotes.groupby("expiry_at")))
-    rows = [_slice(row, groups.get(row["expiry_at"], quotes.iloc[:0])) for row in forwards.to_dict("records")]
-    frame = pd.DataFrame(rows, columns=_COLUMNS)
-    certificate = _certificate(frame)
-    return StageResult(
-        {SLICES: frame, CERTIFICATES: pd.DataFrame([certificate])}, _quality(frame, certificate)
-    )
+    forwards = snapshot.inputs["forward_curve"]["forwards"].sort_values("expiry_at", ignore_index=True)
+    vols = snapshot.inputs["implied_vols"]["implied_vols"]
+    contracts = bands.read(vols, forwards)
+    fitted = served.fit(contracts, forwards)
+    certificate = certify_served(fitted.surface) if fitted.surface else None
+    slices = _slices(contracts, fitted, forwards, certificate)
+    quotes = _quotes(contracts, fitted, vols)
+    curves = svi.rows(contracts, forwards)
+    frames = {
+        SURFACE_SLICES: slices,
+        SURFACE_QUOTES: quotes,
+        CERTIFICATES: pd.DataFrame([_certificate(certificate)]),
+        svi.TABLE: curves,
+    }
+    is_free = certificate is not None and certificate.is_free
+    quality = _quality(contracts, fitted, slices, certificate) | {
+        "median_svi_rmse_bps": finite(curves.loc[curves["status"] == "ok", "rmse_bps"].median())
+    }
+    return StageResult(frames, quality, "published" if is_free else "rejected")
 
 
 def usable(slices: pd.DataFrame) -> pd.DataFrame:
-    """Return the fitted rows of ``svi_slices``, by time to settlement."""
+    """Return the rows with status ok of ``surface_slices`` or ``svi_slices``, by time to settlement."""
     return slices[slices["status"] == "ok"].sort_values("tau_years", ignore_index=True)
 
 
-def curve_of(row: pd.Series) -> pd.DataFrame:
-    """Return a fitted row of ``svi_slices`` as points between its outermost quotes."""
-    params = SVIParams(*(float(row[name]) for name in PARAMETERS))
+def curve_of(slices: pd.DataFrame, row: pd.Series) -> pd.DataFrame:
+    """Return one fitted row of ``surface_slices`` as points between its outermost quotes.
+
+    Parameters
+    ----------
+    slices : DataFrame
+        All rows of the surface: a slice rests on those before it.
+    row : Series
+        One of them.
+    """
+    params = served.served_of(slices).slice_at(float(row["tau_years"]))
     k = np.linspace(float(row["k_min"]), float(row["k_max"]), _GRID_POINTS)
-    iv = params.iv(k, float(row["tau_years"]))
-    return pd.DataFrame({"log_moneyness": k, "strike": float(row["forward"]) * np.exp(k), "iv": iv})
+    strike = float(row["forward"]) * np.exp(k)
+    return pd.DataFrame({"log_moneyness": k, "strike": strike, "iv": params.iv(k)})
 
 
-def surface_of(fitted: pd.DataFrame) -> VolSurface:
-    """Return the surface of rows that :func:`usable` gave, at least one."""
-    smiles = [
-        Smile(SVIParams(*(float(row[name]) for name in PARAMETERS)), float(row["tau_years"]))
-        for row in fitted.to_dict("records")
-    ]
-    return VolSurface(smiles, fitted["forward"].tolist())
+def _slices(
+    contracts: Contracts, fitted: Fitted, forwards: pd.DataFrame, certificate: ServedCertificate | None
+) -> pd.DataFrame:
+    rows = [_slice(contracts, fitted, i, where) for i, where in enumerate(contracts.expiries())]
+    named = {name: forwards[name].array for name in _NAMED}
+    frame = pd.DataFrame({**named, **{name: [row[name] for row in rows] for name in _FITTED}})
+    min_g = np.full(len(frame), np.nan)
+    if certificate is not None:
+        min_g[[row["params"] is not None for row in rows]] = certificate.g_by_slice
+    return frame.assign(min_g=min_g)
 
 
-def _slice(forward: Mapping[Hashable, Any], quotes: pd.DataFrame) -> dict[str, object]:
-    named = ("expiry_at", "expiry", "root", "tau_years", "forward", "discount")
-    empty = dict.fromkeys(_COLUMNS, np.nan) | {"n_quotes": len(quotes), "n_used": 0}
-    row = empty | {name: forward[name] for name in named} | {"status": forward["status"]}
-    if forward["status"] != "ok":
-        return row
-    if len(quotes) < _MIN_QUOTES:
-        return row | {"status": Status.TOO_FEW_STRIKES.label}
-    k = numbers(quotes, "log_moneyness")
-    row |= {"k_min": float(k.min()), "k_max": float(k.max()), "n_used": len(k)}
-    return row | _fit(quotes)
+def _slice(contracts: Contracts, fitted: Fitted, i: int, where: slice) -> dict[str, Any]:
+    one, status = fitted.slices[i], fitted.status[i]
+    quoted, used = contracts.is_quoted[where], fitted.used[where]
+    row: dict[str, Any] = dict.fromkeys(_FITTED, np.nan) | {
+        "params": None,
+        "covariance": None,
+        "errors": None,
+        "n_quotes": int(quoted.sum()),
+        "n_used": int(used.sum()),
+        "inside_share": _inside(contracts, fitted, where),
+        "status": status.label,
+    }
+    if one is not None and one.params is not None:
+        lower = [each[: j + 1] for j, each in enumerate(one.covariance.tolist())]
+        row |= {
+            "params": one.params.to_dict(),
+            "covariance": {"lower": lower},
+            "second_mode": one.second_mode,
+        }
+        row |= _errors(fitted, one.params)
+    if used.any():
+        k, vega = contracts.k[where][used], np.nan_to_num(contracts.vega[where][used])
+        miss = 1e4 * (fitted.iv[where] - contracts.mid_iv[where])[used]
+        row |= {"k_min": float(k.min()), "k_max": float(k.max()), "max_error_bps": float(np.abs(miss).max())}
+        row["rmse_bps"] = float(np.sqrt(np.average(miss**2, weights=vega))) if vega.any() else np.nan
+    elif status is Status.INTERPOLATED and fitted.surface is not None and fitted.errors is not None:
+        part = fitted.surface.slice_at(float(contracts.tau[where.start]))
+        row |= {
+            "atm_iv": float(part.iv(0.0)),
+            "atm_iv_stderr": float(fitted.errors.stderr([0.0], part.tau)[0]),
+        }
+    return row
 
 
-def _fit(quotes: pd.DataFrame) -> dict[str, Any]:
-    k, iv, tau, vega, error = (numbers(quotes, name) for name in _FIT_COLUMNS)
-    weights = vega / (2.0 * iv * tau * (error + _ERROR_FLOOR)) ** 2
-    fit = fit_svi(k, iv**2 * tau, weights=weights / weights.mean())
-    model = fit.params.iv(k, tau) if fit.params else np.full(len(k), np.nan)
-    if fit.params is None or not np.isfinite(model).all():
-        status = Status.DEGENERATE if fit.params else fit.status
-        return {"inside_share": 0.0, "status": status.label}
-    miss = (model - iv) * 1e4
-    inside = (model >= numbers(quotes, "bid_iv")) & (model <= numbers(quotes, "ask_iv"))
-    grid = np.linspace(k.min() - _WING * np.ptp(k), k.max() + _WING * np.ptp(k), _GRID_POINTS)
+def _errors(fitted: Fitted, params: SliceParams) -> dict[str, Any]:
+    if fitted.errors is None:
+        return {}
+    factor = fitted.errors.factors[fitted.errors.taus.index(params.tau)]
+    at_money = len(factor) // 2
     return {
-        **{name: float(getattr(fit.params, name)) for name in PARAMETERS},
-        "atm_iv": float(fit.params.iv(0.0, tau[0])),
-        "rmse_bps": float(np.sqrt(np.average(miss**2, weights=vega))),
-        "max_error_bps": float(np.abs(miss).max()),
-        "inside_share": float(np.average(inside, weights=vega)),
-        "min_g": float(np.nanmin(fit.params.g(grid))),
-        "status": Status.OK.label,
+        "errors": {"factor": factor.tolist()},
+        "atm_iv": float(params.iv(0.0)),
+        "atm_iv_stderr": float(np.sqrt(np.sum(factor[at_money] ** 2))),
     }
 
 
-def _certificate(frame: pd.DataFrame) -> dict[str, Any]:
-    fitted = usable(frame)
-    if fitted.empty:
-        absent = dict.fromkeys(_CERTIFIED, np.nan) | dict.fromkeys(_COUNTED, 0) | {"grid_n_k": 0}
+def _inside(contracts: Contracts, fitted: Fitted, where: slice) -> float:
+    """Return the vega-weighted share of quotes that were used and lie inside; NaN without a quote."""
+    vega = np.where(contracts.is_quoted[where], np.nan_to_num(contracts.vega[where]), 0.0)
+    total = float(vega.sum())
+    hit = fitted.used[where] & _is_inside(contracts, fitted, where)
+    return float(vega[hit].sum()) / total if total > 0.0 else np.nan
+
+
+def _is_inside(contracts: Contracts, fitted: Fitted, where: slice) -> np.ndarray:
+    iv = fitted.iv[where]
+    return np.asarray((iv >= contracts.bid_iv[where]) & (iv <= contracts.ask_iv[where]))
+
+
+def _quotes(contracts: Contracts, fitted: Fitted, vols: pd.DataFrame) -> pd.DataFrame:
+    everywhere = slice(0, len(contracts.k))
+    weight = np.zeros(len(contracts.k))
+    for where in contracts.expiries():
+        vega = np.where(fitted.used[where], np.nan_to_num(contracts.vega[where]), 0.0)
+        weight[where] = vega / total if (total := float(vega.sum())) > 0.0 else 0.0
+    named = {name: vols[name].to_numpy()[contracts.row] for name in ("contract", "strike", "is_call")}
+    inside = _is_inside(contracts, fitted, everywhere)
+    told = inside.astype(object)
+    told[~np.isfinite(fitted.iv + contracts.bid_iv + contracts.ask_iv)] = None
+    return pd.DataFrame(
+        {
+            **named,
+            "expiry_at": vols["expiry_at"].array[contracts.row],
+            "log_moneyness": contracts.k,
+            "surface_iv": fitted.iv,
+            "surface_iv_stderr": fitted.iv_stderr,
+            "residual_bps": 1e4 * (contracts.mid_iv - fitted.iv),
+            "is_inside": told,
+            "weight": weight,
+            "status": labels(fitted.contract_status),
+        }
+    )
+
+
+def _certificate(found: ServedCertificate | None) -> dict[str, Any]:
+    if found is None:
+        absent = dict.fromkeys((*_CERTIFIED, *_GRID_ENDS), np.nan) | dict.fromkeys((*_COUNTED, *_GRID), 0)
         return absent | {"is_free": False, "status": Status.TOO_FEW_STRIKES.label}
-    found = certify(surface_of(fitted))
+    ends = (found.grid[0], found.grid[-1], found.tenors[0], found.tenors[-1])
     return {
         "is_free": found.is_free,
-        **{name: getattr(found, name) for name in (*_CERTIFIED[:4], *_COUNTED)},
-        "grid_k_min": float(found.grid[0]),
-        "grid_k_max": float(found.grid[-1]),
-        "grid_n_k": len(found.grid),
+        **{name: getattr(found, name) for name in (*_CERTIFIED, *_COUNTED)},
+        **dict(zip(_GRID_ENDS, map(float, ends), strict=True)),
+        **dict(zip(_GRID, (len(found.grid), len(found.tenors)), strict=True)),
         "status": Status.OK.label,
     }
 
 
-def _quality(frame: pd.DataFrame, certificate: dict[str, Any]) -> dict[str, float | int | str | bool | None]:
-    fitted = usable(frame)
+def _quality(
+    contracts: Contracts, fitted: Fitted, slices: pd.DataFrame, certificate: ServedCertificate | None
+) -> dict[str, float | int | str | bool | None]:
+    refused = pd.Series(labels(fitted.contract_status[contracts.is_quoted & ~fitted.used]))
+    of_ten = slices.loc[slices["n_quotes"] >= _MANY, "inside_share"]
     return {
-        "n_slices": len(fitted),
-        **counts(frame["status"], "n_status"),
-        "median_rmse_bps": finite(fitted["rmse_bps"].median()),
-        "median_inside_share": finite(fitted["inside_share"].median()),
-        "is_free": bool(certificate["is_free"]),
-        "n_butterfly": certificate["n_butterfly"],
-        "n_calendar": certificate["n_calendar"],
+        "n_slices": sum(each in served.FITTED for each in fitted.status),
+        **counts(slices["status"], "n_status"),
+        "n_quotes": int(contracts.is_quoted.sum()),
+        "n_used": int(fitted.used.sum()),
+        **counts(refused, "n_refused"),
+        "inside_share": finite(_inside(contracts, fitted, slice(0, len(contracts.k)))),
+        "worst_inside_share": finite(of_ten.min()),
+        "median_rmse_bps": finite(slices["rmse_bps"].median()),
+        "median_inside_share": finite(slices["inside_share"].median()),
+        "is_free": certificate is not None and certificate.is_free,
+        "n_butterfly": certificate.n_butterfly if certificate else 0,
+        "n_calendar": certificate.n_calendar if certificate else 0,
+        "second_mode": certificate.second_mode if certificate else None,
     }
 
 
-_CERTIFIED = ("min_g", "min_calendar", "left_wing", "right_wing", "grid_k_min", "grid_k_max")
+_MANY = 10
+_NAMED = ("expiry_at", "expiry", "root", "tau_years", "forward", "discount")
+_FITTED = (
+    *("params", "covariance", "errors", "atm_iv", "atm_iv_stderr", "rmse_bps", "max_error_bps"),
+    *("inside_share", "second_mode", "k_min", "k_max", "n_quotes", "n_used", "status"),
+)
+_CERTIFIED = (
+    *("min_g", "min_calendar", "left_wing", "right_wing"),
+    *("mass_error", "mean_error", "second_mode"),
+)
 _COUNTED = ("n_slices", "n_butterfly", "n_calendar")
-_COLUMNS = [
-    *("expiry_at", "expiry", "root", "tau_years", "forward", "discount", *PARAMETERS),
-    *("atm_iv", "rmse_bps", "max_error_bps", "inside_share", "min_g", "k_min", "k_max"),
-    *("n_quotes", "n_used", "status"),
-]
-STAGE = Stage("vol_surface", (IMPLIED_VOLS, FORWARDS), "1", compute)
+_GRID_ENDS = ("grid_k_min", "grid_k_max", "grid_tau_min", "grid_tau_max")
+_GRID = ("grid_n_k", "grid_n_tau")
+STAGE = Stage("vol_surface", (IMPLIED_VOLS, FORWARDS), "2", compute)

@@ -1,0 +1,86 @@
+"""Errors of a served surface's vols, at and between its expiries.
+
+What belongs here: the published form of the errors, from which anybody gets the error of a vol, or of a
+difference of vols of one maturity. What does not: how they follow from quotes
+(``calibration.served_errors``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from periscope_analytics.arguments import floats
+
+Floats = NDArray[np.float64]
+
+Z_NODES = (-4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+"""Log-moneyness in total vols at the money at which an expiry's errors are published."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VolErrors:
+    """Errors of vols by expiry.
+
+    Attributes
+    ----------
+    taus, atm_ivs : sequence of float
+        Years and vol at the money of each expiry, by increasing tau.
+    factors : sequence of ndarray, shape (13, r)
+        At Z_NODES: the covariance of an expiry's vols is its factor times the factor's transpose.
+    """
+
+    taus: Sequence[float]
+    atm_ivs: Sequence[float]
+    factors: Sequence[Floats]
+
+    def __post_init__(self) -> None:
+        if not len(self.taus) == len(self.atm_ivs) == len(self.factors) > 0:
+            raise ValueError("taus, atm_ivs, factors: expected as many of each, at least one")
+
+    def factor(self, z: ArrayLike, tau: float) -> Floats:
+        """Return a factor of the covariance of vols of one maturity.
+
+        Between expiries total variance is close to linear in time, and the errors of neighbouring expiries
+        are taken as independent: fits answer errors below them, so that little is handed on (correlations
+        measured at equal `z` are 0.02). Outside, the errors are those of the nearest expiry.
+
+        Parameters
+        ----------
+        z : array_like, shape (n,)
+            ln(K/F) over total vol at the money.
+        tau : float
+            Years.
+
+        Returns
+        -------
+        ndarray, shape (n, r)
+            NaN where abs(z) > 4.
+        """
+        where = floats("z", z)
+        i = int(np.searchsorted(self.taus, tau))
+        if i == 0 or i == len(self.taus) or self.taus[i] == tau:
+            return _rows(self.factors[min(i, len(self.taus) - 1)], where)
+        (t0, t1), (v0, v1) = self.taus[i - 1 : i + 1], self.atm_ivs[i - 1 : i + 1]
+        share = (tau - t0) / (t1 - t0)
+        w = (1.0 - share) * v0 * v0 * t0 + share * v1 * v1 * t1
+        scale = np.sqrt(w * tau)
+        near = _rows(self.factors[i - 1], where) * ((1.0 - share) * t0 * v0 / scale)
+        return np.hstack([near, _rows(self.factors[i], where) * (share * t1 * v1 / scale)])
+
+    def stderr(self, z: ArrayLike, tau: float) -> Floats:
+        """Return one-sigma errors of vols, decimals, at `z` = ln(K/F) over total vol at the money."""
+        return np.asarray(np.sqrt(np.sum(self.factor(z, tau) ** 2, axis=1)))
+
+
+def _rows(factor: Floats, z: Floats) -> Floats:
+    """Return the factor's rows at z, linear between nodes."""
+    last = len(Z_NODES) - 1
+    at = np.interp(z, Z_NODES, np.arange(last + 1.0), np.nan, np.nan)
+    known = np.isfinite(at)
+    i = np.minimum(np.where(known, at, 0.0).astype(np.intp), last - 1)
+    share = (at - i)[:, None]
+    return np.asarray((1.0 - share) * factor[i] + share * factor[i + 1])

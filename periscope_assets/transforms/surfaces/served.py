@@ -1,0 +1,170 @@
+"""The served surface: fitted to the bands of a chain, its errors, and read back from published rows.
+
+What belongs here: from contracts to a fitted surface as arrays, and from rows of ``surface_slices`` to an
+object that evaluates. What does not: fits and errors themselves (``periscope_analytics``), rows of tables
+(``slices``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from periscope_analytics.calibration.served import SliceQuotes, fit_surface
+from periscope_analytics.calibration.served_errors import chained_errors, vol_factor, vol_stderr
+from periscope_analytics.calibration.slice import SliceCalibration, band
+from periscope_analytics.calibration.slice import SliceSettings as Settings
+from periscope_analytics.errors import Status
+from periscope_analytics.served import ServedSurface
+from periscope_analytics.slice import SliceParams
+from periscope_analytics.vol_errors import VolErrors
+from periscope_assets.transforms.frames import Bools, Floats, numbers
+from periscope_assets.transforms.surfaces.bands import Codes, Contracts, slice_quotes
+
+FITTED = (Status.OK, Status.BORROWED_SHAPE, Status.NOT_CONVERGED)
+"""Statuses of expiries that have a slice of their own."""
+
+_CHOSEN = Settings()
+
+
+class Fitted(NamedTuple):
+    """A surface fitted to a chain.
+
+    Attributes
+    ----------
+    surface : ServedSurface or None
+        None where no expiry has three usable strikes.
+    errors : VolErrors or None
+    slices : list of SliceCalibration or None
+        By expiry of the chain; None without a forward.
+    status : list of Status
+        By expiry of the chain: which rung of the ladder.
+    iv, iv_stderr : ndarray
+        By contract: the surface's vol and its error; NaN where it has none.
+    used : ndarray of bool
+        By contract: the fit has seen it.
+    contract_status : ndarray
+        By contract: OK where used, else why not.
+    """
+
+    surface: ServedSurface | None
+    errors: VolErrors | None
+    slices: list[SliceCalibration | None]
+    status: list[Status]
+    iv: Floats
+    iv_stderr: Floats
+    used: Bools
+    contract_status: Codes
+
+
+def fit(contracts: Contracts, forwards: pd.DataFrame) -> Fitted:
+    """Fit the served surface to a chain.
+
+    The rungs by expiry: ``ok``; ``not_converged``; ``borrowed_shape`` with one or two usable strikes, whose
+    level is fitted to the shape of the expiry before (of the next, for the first); ``interpolated`` with none
+    but fitted expiries on both sides; ``too_few_strikes`` otherwise. Without a forward the status is the
+    forward's.
+    """
+    tau, has_forward = numbers(forwards, "tau_years"), (forwards["status"] == "ok").to_numpy()
+    relative = numbers(forwards, "forward_stderr") / numbers(forwards, "forward")
+    places = [(i, each) for i, each in enumerate(contracts.expiries()) if has_forward[i]]
+    bands = [slice_quotes(contracts, where, float(tau[i])) for i, where in places]
+    quotes = [each for _, each in bands]
+    found = fit_surface(quotes, _CHOSEN)
+    slices: list[SliceCalibration | None] = [None] * len(tau)
+    for (i, _), one in zip(places, found.slices, strict=True):
+        slices[i] = one
+    status = _rungs(slices, [Status[label.upper()] for label in forwards["status"]])
+    n = len(contracts.k)
+    empty = Fitted(
+        None, None, slices, status, np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, np.bool_),
+        _refused(contracts, status, bands),
+    )  # fmt: skip
+    if found.params is None:
+        return empty
+    shares = np.where(np.isfinite(relative), relative, 0.0)[[i for i, _ in places]]
+    factors = chained_errors(quotes, found, _CHOSEN, shares.tolist())
+    return _evaluated(empty._replace(surface=found.params), contracts, places, factors, tau)
+
+
+def served_of(slices: pd.DataFrame) -> ServedSurface:
+    """Return the surface of published rows of ``surface_slices``, equal to the last bit.
+
+    Raises
+    ------
+    ValueError
+        If no row has parameters.
+    """
+    return ServedSurface.from_dict({"slices": fitted_rows(slices)["params"].tolist()})
+
+
+def errors_of(slices: pd.DataFrame) -> VolErrors:
+    """Return the errors of the vols of published rows of ``surface_slices``."""
+    rows = fitted_rows(slices)
+    factors = [np.array(each["factor"], dtype=np.float64) for each in rows["errors"]]
+    return VolErrors(numbers(rows, "tau_years").tolist(), numbers(rows, "atm_iv").tolist(), factors)
+
+
+def fitted_rows(slices: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of ``surface_slices`` that have parameters, by time to settlement."""
+    return slices[slices["status"].isin([each.label for each in FITTED])].sort_values(
+        "tau_years", ignore_index=True
+    )
+
+
+def _rungs(slices: Sequence[SliceCalibration | None], forwards: Sequence[Status]) -> list[Status]:
+    have = [i for i, each in enumerate(slices) if each is not None and each.params is not None]
+    out = []
+    for i, (each, forward) in enumerate(zip(slices, forwards, strict=True)):
+        if each is None:
+            out.append(forward)
+        elif each.params is not None:
+            out.append(each.status)
+        else:
+            enclosed = bool(have) and have[0] < i < have[-1]
+            out.append(Status.INTERPOLATED if enclosed else each.status)
+    return out
+
+
+def _refused(
+    contracts: Contracts, status: Sequence[Status], bands: Sequence[tuple[NDArray[np.intp], SliceQuotes]]
+) -> Codes:
+    code = contracts.status.copy()
+    for where, rung in zip(contracts.expiries(), status, strict=True):
+        if rung not in FITTED:
+            mine = code[where]
+            mine[mine == Status.OK] = rung
+    for used, quotes in bands:
+        if used.size and code[used[0]] == Status.OK:
+            code[used[~band(*quotes[1:], _CHOSEN).used]] = Status.ABOVE_MAXIMUM
+    return code
+
+
+def _evaluated(
+    fitted: Fitted,
+    contracts: Contracts,
+    places: Sequence[tuple[int, slice]],
+    factors: Sequence[Floats | None],
+    tau: Floats,
+) -> Fitted:
+    small: list[tuple[SliceParams, Floats]] = []
+    for (i, where), factor in zip(places, factors, strict=True):
+        one = fitted.slices[i]
+        if one is None or one.params is None or factor is None:
+            continue
+        k = contracts.k[where]
+        fitted.iv[where] = one.params.iv(k)
+        fitted.iv_stderr[where] = vol_stderr(one.params, factor, k)
+        small.append((one.params, vol_factor(one.params, factor)))
+    atm = [float(np.sqrt(params.atm_total_variance / params.tau)) for params, _ in small]
+    errors = VolErrors([params.tau for params, _ in small], atm, [factor for _, factor in small])
+    for i, where in places:
+        if fitted.status[i] is Status.INTERPOLATED and fitted.surface is not None:
+            part, k = fitted.surface.slice_at(float(tau[i])), contracts.k[where]
+            fitted.iv[where] = part.iv(k)
+            fitted.iv_stderr[where] = errors.stderr(k / np.sqrt(part.atm_total_variance), part.tau)
+    return fitted._replace(errors=errors, used=fitted.contract_status == Status.OK)
