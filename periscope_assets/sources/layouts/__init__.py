@@ -10,6 +10,7 @@ from periscope_assets.sources.layouts.cboe_delayed import CboeDelayed
 from periscope_assets.sources.layouts.cboe_quote_table import CboeQuoteTable
 from periscope_assets.sources.layouts.deribit_books import DeribitBooks
 from periscope_assets.sources.layouts.deribit_summary import DeribitSummary
+from periscope_assets.sources.layouts.generic import Generic
 from periscope_assets.sources.layouts.massive_snapshot import MassiveSnapshot
 from periscope_assets.sources.layouts.occ_ladder import OccLadder
 from periscope_assets.sources.layouts.simulated_chain import SimulatedChain
@@ -24,5 +25,6 @@ LAYOUTS: tuple[Layout, ...] = (
     MassiveSnapshot(),
     CboeDelayed(),
     DeribitSummary(),
+    Generic(),
 )
 """Every layout, in the order in which they are tried; their signatures do not overlap."""

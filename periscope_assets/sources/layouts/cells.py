@@ -15,11 +15,13 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from periscope_assets.sources.base import SourceError
 
 T = TypeVar("T")
+Codes = NDArray[np.int64]
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -51,12 +53,12 @@ def split_lines(text: str) -> list[str]:
     return [line.removesuffix("\r") for line in lines] if "\r" in text else lines
 
 
-def split_cells(line: str) -> list[str] | None:
+def split_cells(line: str, delimiter: str = ",") -> list[str] | None:
     """Return the cells of one line, or None if its quotes do not match."""
     if '"' not in line:
-        return line.split(",")
+        return line.split(delimiter)
     try:
-        return next(csv.reader([line], strict=True))
+        return next(csv.reader([line], strict=True, delimiter=delimiter))
     except (csv.Error, StopIteration):
         return None
 
@@ -95,18 +97,21 @@ class Table:
 
     def text(self, column: str) -> list[str]:
         """Return a column as text, absent cells as empty text."""
+        return list(pc.fill_null(self._texts(column), "").to_pylist())
+
+    def _texts(self, column: str) -> Any:
         cells = self.columns[column]
         if not (pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type)):
             raise self.error(0, column, f"holds {cells.type}, expected text; export the column as text")
-        return list(pc.fill_null(cells, "").to_pylist())
+        return cells
 
-    def numbers(self, column: str, *, blank: bool = True) -> NDArray[np.float64]:
+    def numbers(self, column: str, *, blank: bool = True, finite: bool = True) -> NDArray[np.float64]:
         """Return a column as float64, blank cells as NaN.
 
         Raises
         ------
         SourceError
-            If a cell is no finite number, or blank where `blank` is False.
+            If a cell is no number, or infinite unless `finite` is False, or blank where `blank` is False.
         """
         cells = self.columns[column]
         if pa.types.is_string(cells.type) or pa.types.is_large_string(cells.type):
@@ -120,7 +125,7 @@ class Table:
             if self.unit == "line"
             else np.isnan(values)
         )
-        if np.any(~np.isfinite(values) & ~absent):
+        if np.any((~np.isfinite(values) if finite else np.isnan(values)) & ~absent):
             raise self._not_a_number(column, cells)
         if not blank and np.any(absent):
             raise self.error(int(np.argmax(absent)), column, "is blank, expected a number; supply it")
@@ -139,6 +144,25 @@ class Table:
             f"{self.name}: column {column}: holds {cells.type}, expected numbers; export it as numbers"
         )
 
+    def coded(self, column: str, parse: Callable[[str], T], expected: str) -> tuple[list[T], Codes]:
+        """Return the distinct values of a column as `parse` reads them, and each row's position among them.
+
+        Raises
+        ------
+        SourceError
+            At the first cell that `parse` refuses with ValueError; the message says that it is no `expected`.
+        """
+        encoded = pc.dictionary_encode(pc.fill_null(self._texts(column), ""))
+        codes = np.asarray(encoded.indices.to_numpy(zero_copy_only=False), dtype=np.int64)
+        values: list[T] = []
+        for code, cell in enumerate(encoded.dictionary.to_pylist()):
+            try:
+                values.append(parse(cell))
+            except ValueError:
+                row = int(np.argmax(codes == code))
+                raise self.error(row, column, f"{cut(cell)} is not {expected}; correct the cell") from None
+        return values, codes
+
     def convert(self, column: str, parse: Callable[[str], T], expected: str) -> list[T]:
         """Return a column converted by `parse`, which sees each distinct text once and raises ValueError.
 
@@ -147,20 +171,13 @@ class Table:
         SourceError
             At the first cell that `parse` refuses; the message says that it is no `expected`.
         """
-        cells = self.text(column)
-        known: dict[str, T] = {}
-        for row, cell in enumerate(cells):
-            if cell not in known:
-                try:
-                    known[cell] = parse(cell)
-                except ValueError:
-                    raise self.error(
-                        row, column, f"{cut(cell)} is not {expected}; correct the cell"
-                    ) from None
-        return [known[cell] for cell in cells]
+        values, codes = self.coded(column, parse, expected)
+        return [values[code] for code in codes.tolist()]
 
 
-def read_table(name: str, lines: Sequence[str], header: Sequence[str], first: int) -> Table:
+def read_table(
+    name: str, lines: Sequence[str], header: Sequence[str], first: int, delimiter: str = ","
+) -> Table:
     """Read delimited lines under a header into text columns.
 
     Parameters
@@ -181,7 +198,10 @@ def read_table(name: str, lines: Sequence[str], header: Sequence[str], first: in
     """
     if not lines:
         raise SourceError(f"{name}: line {first - 1}: a header but no rows; download the file again")
-    rows = [split_cells(line) for line in lines]
+    fast = _read_plain("\n".join(lines).encode(), header, delimiter)
+    if fast is not None:
+        return Table(name, fast, first)
+    rows = [split_cells(line, delimiter) for line in lines]
     for number, row in enumerate(rows, start=first):
         if row is None or len(row) != len(header):
             found = "unmatched quotes" if row is None else f"{len(row)} cells"
@@ -191,6 +211,25 @@ def read_table(name: str, lines: Sequence[str], header: Sequence[str], first: in
     return Table(
         name, {key: pa.array(column, pa.string()) for key, column in zip(header, cells, strict=True)}, first
     )
+
+
+def _read_plain(body: bytes, header: Sequence[str], delimiter: str) -> dict[str, Any] | None:
+    """Return the columns of lines without quotes, None where a line is not as the header says."""
+    body = body.rstrip(b"\r\n")
+    if not body or any(odd in body for odd in (b'"', b"\r", b"\0", b"\n\n")) or body[:1] == b"\n":
+        return None
+    try:
+        table = pa_csv.read_csv(
+            pa.py_buffer(body),
+            pa_csv.ReadOptions(use_threads=False, column_names=list(header)),
+            pa_csv.ParseOptions(delimiter=delimiter, quote_char=False, double_quote=False),
+            pa_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=False),
+        )
+    except pa.ArrowInvalid:
+        return None
+    if len(table) != body.count(b"\n") + 1:
+        return None
+    return {key: table.column(key).combine_chunks() for key in header}
 
 
 def check_columns(name: str, line: int, found: Sequence[str], wanted: Sequence[str]) -> None:
@@ -206,7 +245,7 @@ def check_columns(name: str, line: int, found: Sequence[str], wanted: Sequence[s
         raise SourceError(f"{name}: line {line}: column {twice[0]} is there twice; keep one of them")
 
 
-def read_csv(name: str, content: bytes, wanted: Sequence[str]) -> Table:
+def read_csv(name: str, content: bytes, wanted: Sequence[str], delimiter: str = ",") -> Table:
     """Read a text table whose header is its first line and has at least the columns `wanted`.
 
     Raises
@@ -214,11 +253,15 @@ def read_csv(name: str, content: bytes, wanted: Sequence[str]) -> Table:
     SourceError
         If the text, the header or the shape of a line is not as expected.
     """
-    lines = split_lines(decode(content, name))
-    header = split_cells(lines[0]) or []
+    first, _, body = content.partition(b"\n")
+    header = split_cells(decode(first, name).removesuffix("\r"), delimiter) or []
     check_columns(name, 1, header, wanted)
     distinct = [column if header.index(column) == i else f"{column}#{i}" for i, column in enumerate(header)]
-    return read_table(name, lines[1:], distinct, first=2)
+    fast = _read_plain(body, distinct, delimiter)
+    if fast is not None:
+        return Table(name, fast, first=2)
+    lines = split_lines(decode(content, name))
+    return read_table(name, lines[1:], distinct, first=2, delimiter=delimiter)
 
 
 def has_columns(head: bytes, signature: set[str]) -> bool:

@@ -67,6 +67,16 @@ def deribit(text: str) -> Contract:
     return Contract(text, root, expiry, side == "C", float(strike.replace("d", ".")))
 
 
+def root_of(name: str) -> str:
+    """Return the root with which a contract symbol of OCC or Deribit begins; the whole name if it is neither.
+
+    Its other parts need not be right: whether they agree with the columns beside it is for the rules to
+    judge.
+    """
+    match = re.match(r"([A-Z][A-Z0-9.]{0,5}?)[0-9]{6}[CP][0-9]{8}$|([A-Z][A-Z0-9_]{0,14})-", name)
+    return (match[1] or match[2]) if match else name
+
+
 def symbol_of(root: str) -> str:
     """Return the underlying of a root; an adjusted root (AAPL1) belongs to the chain of its company (AAPL).
 
@@ -136,8 +146,12 @@ def one_underlying(table: Table, column: str, contracts: Sequence[Contract], ask
     """
     owner = {root: symbol_of(root) for root in {contract.root for contract in contracts}}
     symbol = asked or owner[contracts[0].root]
+    try:
+        check_symbol(symbol)
+    except ValueError as error:
+        raise table.error(0, column, str(error)) from None
     for row, contract in enumerate(contracts):
         if owner[contract.root].replace(".", "") != symbol.replace(".", ""):
-            problem = f"{cut(contract.name)} is not on {cut(symbol)}; supply one underlying at a time"
+            problem = f"{cut(contract.name)} is not on {symbol}; supply one underlying at a time"
             raise table.error(row, column, problem)
-    return check_symbol(symbol)
+    return symbol

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from periscope_analytics.conventions import listing
 from periscope_assets.sources.base import QUOTE_COLUMNS, ParsedChain
@@ -27,24 +27,45 @@ def quote_frame(contracts: Sequence[Contract], **columns: ArrayLike) -> pd.DataF
     **columns : array_like, shape (n,)
         Any of the other columns by name; `strike` and `raw_line` are required.
     """
+    return coded_frame(contracts, np.arange(len(contracts)), **columns)
+
+
+def coded_frame(
+    contracts: Sequence[Contract], codes: NDArray[np.int64], **columns: ArrayLike
+) -> pd.DataFrame:
+    """Return rows as :func:`quote_frame` does, from distinct contracts.
+
+    Parameters
+    ----------
+    contracts : sequence of Contract
+    codes : ndarray of int, shape (n,)
+        Position of each row's contract.
+    **columns : array_like, shape (n,)
+    """
     settlements = {root: listing(root).settlement for root in {contract.root for contract in contracts}}
+    expiries = np.empty(len(contracts), dtype=object)
+    expiries[:] = [contract.expiry for contract in contracts]
     known: dict[str, object] = {
-        "contract": [contract.name for contract in contracts],
-        "root": [contract.root for contract in contracts],
-        "expiry": np.array([contract.expiry for contract in contracts], dtype=object),
-        "settlement": [settlements[contract.root] for contract in contracts],
-        "is_call": np.array([contract.is_call for contract in contracts], dtype=bool),
+        "contract": _texts([contract.name for contract in contracts], codes),
+        "root": _texts([contract.root for contract in contracts], codes),
+        "expiry": expiries[codes],
+        "settlement": _texts([settlements[contract.root] for contract in contracts], codes),
+        "is_call": np.array([contract.is_call for contract in contracts], dtype=bool)[codes],
     } | dict(columns)
-    blank = np.full(len(contracts), np.nan)
+    blank = np.full(len(codes), np.nan)
     return pd.DataFrame(
         {key: pd.Series(known.get(key, blank), dtype=kind) for key, kind in QUOTE_COLUMNS.items()}
     )
 
 
+def _texts(values: list[str], codes: NDArray[np.int64]) -> object:
+    return pd.array(values, dtype="str").take(codes)
+
+
 def group_chains(
     rows: pd.DataFrame,
-    symbols: Sequence[str],
-    times: Sequence[datetime],
+    symbols: Sequence[str] | NDArray[np.object_],
+    times: Sequence[datetime] | NDArray[np.object_],
     spot_of: Callable[[str, pd.DataFrame], float],
 ) -> list[ParsedChain]:
     """Return one chain per symbol and time, in order of first appearance.
@@ -57,11 +78,12 @@ def group_chains(
     spot_of : callable
         Underlying price of a symbol from its rows of one snapshot.
     """
-    members: dict[tuple[str, datetime], list[int]] = {}
-    for row, key in enumerate(zip(symbols, times, strict=True)):
-        members.setdefault(key, []).append(row)
+    symbol_codes, symbol_names = pd.factorize(np.array(symbols, dtype=object))
+    time_codes, instants = pd.factorize(np.array(times, dtype=object))
+    keys, groups = pd.factorize(symbol_codes * max(len(instants), 1) + time_codes)
     chains = []
-    for (symbol, as_of), index in members.items():
-        part = rows if len(members) == 1 else rows.iloc[index].reset_index(drop=True)
+    for number, key in enumerate(groups.tolist()):
+        part = rows if len(groups) == 1 else rows.iloc[np.flatnonzero(keys == number)].reset_index(drop=True)
+        symbol, as_of = symbol_names[key // len(instants)], instants[key % len(instants)]
         chains.append(ParsedChain(symbol, as_of, spot_of(symbol, part), part, len(part)))
     return chains
