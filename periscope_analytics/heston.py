@@ -14,7 +14,7 @@ Levendorskii (2019), "Sinh-acceleration", IJTAF 22(3).
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,6 +23,7 @@ from periscope_analytics.arguments import columns
 from periscope_analytics.errors import Status
 from periscope_analytics.implied_vol import implied_vol as black_implied_vol
 from periscope_analytics.kernels.heston import prices
+from periscope_analytics.kernels.heston_lanes import prices_lanes
 
 Floats = NDArray[np.float64]
 
@@ -115,15 +116,21 @@ class HestonParams:
         shape, call, (f, strikes, t, d) = columns(
             is_call, forward=forward, strike=strike, tau=tau, discount=discount
         )
-        out = np.full(f.size, np.nan)
-        known = (f > 0.0) & np.isfinite(f) & (strikes > 0.0) & np.isfinite(strikes) & np.isfinite(t)
-        known &= (d > 0.0) & np.isfinite(d)
-        k = np.full(f.size, np.nan)
-        k[known] = np.log(strikes[known]) - np.log(f[known])
+        known = (f > 0.0) & (f < np.inf) & (strikes > 0.0) & (strikes < np.inf) & (t < np.inf)
+        known &= (d > 0.0) & (d < np.inf)
+        with np.errstate(all="ignore"):
+            k = np.log(strikes) - np.log(f)
         known &= np.abs(k) <= FURTHEST_LOG_MONEYNESS
-        calls, puts, _ = forward_values(np.array(astuple(self)), k[known], t[known], tolerance)
-        out[known] = np.where(call[known], calls, puts) * f[known] * d[known]
+        if known.all():
+            calls, puts, _ = forward_values(self._values(), k, t, tolerance)
+            return (np.where(call, calls, puts) * (f * d)).reshape(shape)
+        out = np.full(f.size, np.nan)
+        calls, puts, _ = forward_values(self._values(), k[known], t[known], tolerance)
+        out[known] = np.where(call[known], calls, puts) * (f[known] * d[known])
         return out.reshape(shape)
+
+    def _values(self) -> Floats:
+        return np.array([self.v0, self.kappa, self.theta, self.sigma, self.rho])
 
     def implied_vol(self, forward: ArrayLike, strike: ArrayLike, tau: ArrayLike) -> Floats:
         """Return the Black vols of the model's prices.
@@ -172,12 +179,41 @@ def forward_values(
         NaN where the quadrature did not converge.
     gradient : ndarray, shape (5, n) or (0, n)
     """
-    maturities, member = np.unique(tau, return_inverse=True)
-    order = np.argsort(member, kind="stable")
-    edges = np.searchsorted(member[order], np.arange(maturities.size + 1))
+    if not bool((tau[1:] >= tau[:-1]).all()):
+        order = np.argsort(tau, kind="stable")
+        back = np.empty_like(order)
+        back[order] = np.arange(order.size)
+        call, put, slopes = forward_values(params, k[order], tau[order], tolerance, gradient)
+        return call[back], put[back], slopes[:, back]
+    edges = maturity_edges(tau)
     call, put = np.full(k.size, np.nan), np.full(k.size, np.nan)
     slopes = np.zeros((5 if gradient else 0, k.size))
-    prices(k[order], edges, maturities, params, tolerance, call, put, slopes)
-    back = np.empty_like(order)
-    back[order] = np.arange(order.size)
-    return call[back], put[back], slopes[:, back]
+    fill_values(params, k, edges, tau[edges[:-1]], tolerance, call, put, slopes)
+    return call, put, slopes
+
+
+def maturity_edges(tau: Floats) -> NDArray[np.int64]:
+    """Return where each maturity of a rising column begins, and at last its length."""
+    if tau.size == 0:
+        return np.zeros(1, dtype=np.int64)
+    inner = np.flatnonzero(tau[1:] != tau[:-1]) + 1
+    return np.concatenate([[0], inner, [tau.size]])
+
+
+def fill_values(
+    params: Floats,
+    k: Floats,
+    edges: NDArray[np.int64],
+    tau: Floats,
+    tolerance: float,
+    call: Floats,
+    put: Floats,
+    gradient: Floats,
+) -> None:
+    """Fill what ``kernels.heston.prices`` does, by vector registers where they will do."""
+    rare = np.zeros(tau.size, dtype=np.bool_)
+    if prices_lanes(k, edges, tau, params, tolerance, call, put, gradient, rare):
+        for i in np.flatnonzero(rare):
+            at = slice(edges[i], edges[i + 1])
+            whole = np.array([0, at.stop - at.start])
+            prices(k[at], whole, tau[i : i + 1], params, tolerance, call[at], put[at], gradient[:, at])

@@ -44,24 +44,29 @@ SMALLEST_TOLERANCE = 1e-13
 LOOSEST_FALLBACK = 1.01e-8
 NARROW = 0.6
 SMALLEST_CONE = 0.01
-LANES, STRICT = 8, 1e-11
-_LOG2_E, _TWO_OVER_PI = 1.4426950408889634, 0.6366197723675814
-_LN2_HIGH, _LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
-_QUARTER_HIGH, _QUARTER_LOW = 1.5707963267341256, 6.077100506506192e-11
-_ROUNDER = 6755399441055744.0
-LARGEST_PHASE = 1e6
+STRICT = 1e-11
 MAX_RETREATS, RETREAT = 12, 0.8
+MOST_WORK, MOST_WORK_PER_STRIKE = 100_000, 10_000
+"""Nodes, and nodes times strikes, after which a maturity is given up."""
 REACH = 12.0
 """Furthest crossing: where the moment of a lognormal of equal variance is exp(REACH / 2)."""
+
+
+@njit(cache=True, error_model="numpy")
+def _inverse(z: complex) -> complex:
+    """Return 1 / z, not finite at zero: the library's division raises there."""
+    size = z.real * z.real + z.imag * z.imag
+    return complex(z.real / size, -z.imag / size)
 
 
 @njit(cache=True, error_model="numpy")
 def _log1p_over(z: complex) -> complex:
     """Return log(1 + z) / z."""
     if abs(z.real) + abs(z.imag) < 1e-5:
-        return 1.0 - z * (0.5 - z / 3.0)
+        return 1.0 - z * (0.5 - z * (1.0 / 3.0))
     modulus = z.real * (2.0 + z.real) + z.imag * z.imag
-    return complex(0.5 * math.log1p(modulus), math.atan2(z.imag, 1.0 + z.real)) / z
+    value: complex = complex(0.5 * math.log1p(modulus), math.atan2(z.imag, 1.0 + z.real)) * _inverse(z)
+    return value
 
 
 @njit(cache=True, error_model="numpy")
@@ -78,18 +83,19 @@ def _log_cf(xi: complex, tau: float, p: Floats, gradient: Complexes) -> complex:
     dt = d * tau
     if abs(dt.real) + abs(dt.imag) < 1e-5:
         e = 1.0 - dt * (1.0 - 0.5 * dt)
-        s = tau * (1.0 - dt * (0.5 - dt / 6.0))
-        s_d = -tau * tau * (0.5 - dt / 3.0)
+        s = tau * (1.0 - dt * (0.5 - dt * (1.0 / 6.0)))
+        s_d = -tau * tau * (0.5 - dt * (1.0 / 3.0))
     else:
         e = cmath.exp(-dt)
-        s = (1.0 - e) / d
-        s_d = (tau * e - s) / d
+        over_d = _inverse(d)
+        s = (1.0 - e) * over_d
+        s_d = (tau * e - s) * over_d
     plus, minus = beta + d, beta - d
-    m = -eta / plus
+    m = -eta * _inverse(plus)
     if abs(plus) < abs(minus):
-        m = minus / (sigma * sigma)
+        m = minus * (1.0 / (sigma * sigma))
     x = 0.5 * sigma * sigma * m * s
-    by_v0 = -0.5 * eta * s / (1.0 + x)
+    by_v0 = -0.5 * eta * s * _inverse(1.0 + x)
     by_theta = kappa * m * (tau - s * _log1p_over(x))
     if gradient.size == 5:
         _log_cf_gradient(xi, tau, p, beta, d, e, s, s_d, x, by_v0, by_theta, gradient)
@@ -116,7 +122,7 @@ def _log_cf_gradient(
     v0, kappa, theta, sigma, rho = p[0], p[1], p[2], p[3], p[4]
     eta = xi * (xi + 1j)
     q = 2.0 * (1.0 + x)
-    over_d, over_q = 1.0 / d, 1.0 / q
+    over_d, over_q = _inverse(d), _inverse(q)
     per_variance = kappa / (sigma * sigma)
     out[0], out[2] = by_v0, by_theta
     for i in range(3):
@@ -133,9 +139,9 @@ def _log_cf_gradient(
         d_by_v0 = -eta * (d_s - s * d_q * over_q) * over_q
         d_by_theta = per_variance * ((d_beta - d_d) * tau - 2.0 * d_q * over_q)
         if i == 0:
-            d_by_theta += by_theta / kappa
+            d_by_theta += by_theta * (1.0 / kappa)
         elif i == 1:
-            d_by_theta -= 2.0 * by_theta / sigma
+            d_by_theta -= by_theta * (2.0 / sigma)
         out[1 if i == 0 else i + 2] = v0 * d_by_v0 + theta * d_by_theta
 
 
@@ -205,7 +211,7 @@ def _node(y: float, contour: Contour, tau: float, p: Floats, weight: Complexes) 
     sin, cos = side * math.sin(0.5 * cone), math.cos(0.5 * cone)
     xi = complex(b * sinh * cos, centre + b * cosh * sin)
     slope = complex(b * cosh * cos, b * sinh * sin)
-    value = cmath.exp(_log_cf(xi, tau, p, weight[1:]) - 1j * xi * worst) * slope / (xi * (xi + 1j))
+    value = cmath.exp(_log_cf(xi, tau, p, weight[1:]) - 1j * xi * worst) * slope * _inverse(xi * (xi + 1j))
     weight[0] = value
     for i in range(1, weight.size):
         weight[i] *= value
@@ -213,68 +219,18 @@ def _node(y: float, contour: Contour, tau: float, p: Floats, weight: Complexes) 
 
 
 @njit(cache=True, error_model="numpy")
-def _exp_lane(a: float) -> float:
-    """Return exp(a) for -700 <= a <= 700 to 1e-16 relative, without branches (as in ``black_lanes``)."""
-    shifted = np.float64(a * _LOG2_E + _ROUNDER)
-    n = shifted - _ROUNDER
-    r = (a - n * _LN2_HIGH) - n * _LN2_LOW
-    rr = r * r
-    even = 2.7620201591031547e-07 * rr + 2.4801521057868204e-05
-    even = even * rr + 0.0013888888917367081
-    even = even * rr + 0.041666666666623824
-    even = even * rr + 0.5000000000000001
-    odd = 2.5100472505694996e-08 * rr + 2.7557268276905696e-06
-    odd = odd * rr + 0.00019841269863171557
-    odd = odd * rr + 0.008333333333330039
-    odd = odd * rr + 0.16666666666666669
-    e = np.float64(1.0 + (r + rr * (even + r * odd)))
-    return np.int64(e.view(np.int64) + (shifted.view(np.int64) << 52)).view(np.float64)
-
-
-@njit(cache=True, error_model="numpy")
-def _circle_lane(a: float) -> tuple[float, float]:
-    """Return cos(a) and sin(a) for |a| <= 1e6 to 2e-16, without branches (own fits on +-pi/4)."""
-    shifted = np.float64(a * _TWO_OVER_PI + _ROUNDER)
-    n = shifted - _ROUNDER
-    quarters = shifted.view(np.int64)
-    r = (a - n * _QUARTER_HIGH) - n * _QUARTER_LOW
-    rr = r * r
-    sin = 1.591810123027412e-10 * rr - 2.5051131455427946e-08
-    sin = sin * rr + 2.755731610068303e-06
-    sin = sin * rr - 0.0001984126983675497
-    sin = sin * rr + 0.008333333333330946
-    sin = r + r * rr * (sin * rr - 0.16666666666666666)
-    cos = -1.1382614868556325e-11 * rr + 2.0876146024689747e-09
-    cos = cos * rr - 2.7557317270560326e-07
-    cos = cos * rr + 2.4801587298763433e-05
-    cos = cos * rr - 0.0013888888888887395
-    cos = 1.0 - rr * (0.5 - rr * (cos * rr + 0.041666666666666664))
-    odd = (quarters & 1) != 0
-    x, y = (sin, cos) if odd else (cos, sin)
-    x_bits = np.float64(x).view(np.int64) ^ (((quarters + 1) & 2) << 62)
-    y_bits = np.float64(y).view(np.int64) ^ ((quarters & 2) << 62)
-    return np.int64(x_bits).view(np.float64), np.int64(y_bits).view(np.float64)
-
-
-@njit(cache=True, error_model="numpy")
-def _add(xi: complex, weight: Complexes, scale: float, k: Floats, furthest: float, total: Floats) -> None:
+def _add(xi: complex, weight: Complexes, scale: float, k: Floats, total: Floats) -> None:
     """Add one node's contribution to the sums of all strikes.
 
-    `k` is relative to the contour's worst strike, `furthest` the largest of its sizes; `total` has shape
-    (n_outputs + 2, n_strikes), its last two rows are scratch.
+    `k` is relative to the contour's worst strike; `total` has shape (n_outputs + 2, n_strikes), its last two
+    rows are scratch.
     """
     n_outputs = weight.size
     cos, sin = total[n_outputs], total[n_outputs + 1]
     up, across = xi.imag, xi.real
-    if abs(across) * furthest < LARGEST_PHASE:
-        for j in range(k.size):
-            size = scale * _exp_lane(max(up * k[j], -700.0))
-            x, y = _circle_lane(across * k[j])
-            cos[j], sin[j] = size * x, size * y
-    else:
-        for j in range(k.size):
-            size = scale * math.exp(up * k[j])
-            cos[j], sin[j] = size * math.cos(across * k[j]), size * math.sin(across * k[j])
+    for j in range(k.size):
+        size = scale * math.exp(up * k[j])
+        cos[j], sin[j] = size * math.cos(across * k[j]), size * math.sin(across * k[j])
     for i in range(n_outputs):
         a, b, row = weight[i].real, weight[i].imag, total[i]
         for j in range(k.size):
@@ -284,7 +240,6 @@ def _add(xi: complex, weight: Complexes, scale: float, k: Floats, furthest: floa
 @njit(cache=True, error_model="numpy")
 def _first_pass(
     offset: Floats,
-    furthest: float,
     contour: Contour,
     step: float,
     tau: float,
@@ -292,6 +247,7 @@ def _first_pass(
     tolerance: float,
     weight: Complexes,
     total: Floats,
+    left: Integers,
 ) -> int:
     """Add nodes at the first step until they fade out; return how many, 0 if they do not or are too large."""
     worst = contour[4]
@@ -299,20 +255,23 @@ def _first_pass(
     last, quiet, size_of_all = 0, 0, 0.0
     while quiet < QUIET_NODES:
         y = step * last
-        if y > MAX_REACH:
+        left[0] -= 1 + offset.size
+        if y > MAX_REACH or left[0] < 0:
             return 0
         xi = _node(y, contour, tau, p, weight)
         size = abs(weight[0])
         size_of_all += size
         quiet = quiet + 1 if size < floor else 0
-        _add(xi, weight, 0.5 if last == 0 else 1.0, offset, furthest, total)
+        _add(xi, weight, 0.5 if last == 0 else 1.0, offset, total)
         last += 1
     rounding = size_of_all * step * math.exp(worst) * ROUNDING
     return 0 if rounding > max(0.1 * tolerance, SMALLEST_TOLERANCE) else last
 
 
 @njit(cache=True, error_model="numpy")
-def _integrate(k: Floats, contour: Contour, tau: float, p: Floats, tolerance: float, total: Floats) -> bool:
+def _integrate(
+    k: Floats, contour: Contour, tau: float, p: Floats, tolerance: float, total: Floats, left: Integers
+) -> bool:
     """Fill `total` with ``exp(-k) pi I(k)`` by the trapezoidal rule, halving the step until it has converged.
 
     The rule's error is squared by a halving, so the last difference may be the root of the error that is
@@ -321,18 +280,20 @@ def _integrate(k: Floats, contour: Contour, tau: float, p: Floats, tolerance: fl
     """
     n_outputs = total.shape[0] - 2
     weight, previous, offset = np.empty(n_outputs, dtype=np.complex128), np.empty(k.size), k - contour[4]
-    furthest = np.abs(offset).max()
     ratio = np.exp(k)
     total[:] = 0.0
     step = STEP_PER_CONE * contour[3]
-    end = step * (_first_pass(offset, furthest, contour, step, tau, p, tolerance, weight, total) - 1)
+    end = step * (_first_pass(offset, contour, step, tau, p, tolerance, weight, total, left) - 1)
     if end < 0.0:
         return False
     for _ in range(MAX_HALVINGS):
         previous[:] = total[0] * step
+        left[0] -= int(end / step + 0.5) * (1 + k.size)
+        if left[0] < 0:
+            return False
         for j in range(int(end / step + 0.5)):
             xi = _node(step * (j + 0.5), contour, tau, p, weight)
-            _add(xi, weight, 1.0, offset, furthest, total)
+            _add(xi, weight, 1.0, offset, total)
         step *= 0.5
         change, value = 0.0, 0.0
         for j in range(k.size):
@@ -346,14 +307,22 @@ def _integrate(k: Floats, contour: Contour, tau: float, p: Floats, tolerance: fl
 
 @njit(cache=True, error_model="numpy")
 def _alone(
-    k: Floats, bend: float, low: float, width: float, tau: float, p: Floats, tolerance: float, total: Floats
+    k: Floats,
+    bend: float,
+    low: float,
+    width: float,
+    tau: float,
+    p: Floats,
+    tolerance: float,
+    total: Floats,
+    left: Integers,
 ) -> bool:
     """Integrate one strike that its group's contour did not suit: other cones, and the other bend."""
     cone = FALLBACK_CONE
     while cone > SMALLEST_CONE:
         for sign in (bend, -bend):
             centre = low if sign > 0.0 else low + width
-            if _integrate(k, (sign, centre, width, cone, k[0]), tau, p, tolerance, total):
+            if _integrate(k, (sign, centre, width, cone, k[0]), tau, p, tolerance, total, left):
                 return True
         cone *= 0.25
     return False
@@ -382,6 +351,7 @@ def _group(
     deviation: float,
     tolerance: float,
     total: Floats,
+    left: Integers,
 ) -> tuple[bool, bool]:
     """Integrate strikes of one contour; return whether it converged, and whether to the covered call."""
     width = _strip(1.0 if is_put else -1.0, tau, p, deviation)
@@ -392,12 +362,12 @@ def _group(
     centre = low if bend > 0.0 else low + width
     worst = k.max() if bend > 0.0 else k.min()
     cone = _cone(tau, p, deviation)
-    done = _integrate(k, (bend, centre, width, cone, worst), tau, p, tolerance, total)
+    done = _integrate(k, (bend, centre, width, cone, worst), tau, p, tolerance, total, left)
     if not done:
         done = True
         one = np.empty((total.shape[0], 1))
         for j in range(k.size):
-            done &= _alone(k[j : j + 1], bend, low, width, tau, p, tolerance, one)
+            done &= _alone(k[j : j + 1], bend, low, width, tau, p, tolerance, one, left)
             for i in range(total.shape[0]):
                 total[i, j] = one[i, 0]
     return done, covered
@@ -423,12 +393,13 @@ def _slice(
     call: Floats,
     put: Floats,
     gradient: Floats,
+    left: Integers,
 ) -> bool:
     """Fill one maturity; return whether all of its strikes converged."""
     split = _split(tau, p, deviation, tolerance)
     shift = (1.5 if tolerance > STRICT else 0.5) * deviation
     nearer = min(max(split, -shift), shift)
-    converged, chosen, inner = True, np.empty(k.size, dtype=np.int64), np.empty(k.size + LANES)
+    converged, chosen, inner = True, np.empty(k.size, dtype=np.int64), np.empty(k.size)
     for bend in (1.0, -1.0):
         for is_put in (True, False):
             n = 0
@@ -438,10 +409,8 @@ def _slice(
                     n += 1
             if n == 0:
                 continue
-            padded = (n + LANES - 1) // LANES * LANES
-            inner[n:padded] = inner[n - 1]
-            total = np.empty((3 + gradient.shape[0], padded))
-            done, covered = _group(inner[:padded], bend, is_put, tau, p, deviation, tolerance, total)
+            total = np.empty((3 + gradient.shape[0], n))
+            done, covered = _group(inner[:n], bend, is_put, tau, p, deviation, tolerance, total, left)
             converged &= done
             for j in range(n):
                 at, ratio = chosen[j], math.exp(inner[j])
@@ -493,8 +462,9 @@ def prices(
             gradient[:, a:b] = 0.0
             continue
         done, aim = False, tolerance
+        left = np.array([MOST_WORK + MOST_WORK_PER_STRIKE * (b - a)])
         while not done and aim <= max(tolerance, LOOSEST_FALLBACK):
-            done = _slice(k[a:b], tau[i], p, deviation, aim, call[a:b], put[a:b], gradient[:, a:b])
+            done = _slice(k[a:b], tau[i], p, deviation, aim, call[a:b], put[a:b], gradient[:, a:b], left)
             aim *= 100.0
         if not done:
             call[a:b] = put[a:b] = math.nan

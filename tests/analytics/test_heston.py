@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from periscope_analytics import black
 from periscope_analytics.heston import HestonParams, forward_values
-from periscope_analytics.kernels.heston import _circle_lane, _exp_lane
+from periscope_analytics.kernels.heston_lanes import angle_lane, circle_lane, exp_lane, log1p_lane
 
 SMALLEST_TAU, LARGEST_TAU = 1.0 / 365.0, 10.0
 
@@ -45,12 +45,16 @@ def test_no_static_arbitrage_within_the_tolerance(p, tau):
     assert np.all(np.diff(slopes) >= -4.0 * slack / np.diff(strike).min())
 
 
-@given(phase=st.floats(-1e6, 1e6), power=st.floats(-700.0, 0.0))
-def test_lanes_are_the_library_functions(phase, power):
-    cos, sin = _circle_lane(phase)
+@given(phase=st.floats(-1e6, 1e6), power=st.floats(-700.0, 700.0), small=st.floats(-1.0, 10.0))
+def test_lanes_are_the_library_functions(phase, power, small):
+    cos, sin = circle_lane(phase)
     assert cos == pytest.approx(math.cos(phase), rel=0.0, abs=3e-16)
     assert sin == pytest.approx(math.sin(phase), rel=0.0, abs=3e-16)
-    assert _exp_lane(power) == pytest.approx(math.exp(power), rel=3e-16, abs=0.0)
+    assert exp_lane(power) == pytest.approx(math.exp(power), rel=5e-16, abs=0.0)
+    above = 10.0**small - 0.99
+    assert log1p_lane(above) == pytest.approx(math.log1p(above), rel=5e-16, abs=0.0)
+    if power or phase:
+        assert angle_lane(power, phase) == pytest.approx(math.atan2(phase, power), rel=0.0, abs=1e-15)
 
 
 @given(p=params, tau=taus)
