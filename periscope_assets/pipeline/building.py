@@ -12,6 +12,7 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from periscope_assets.pipeline import inputs
+from periscope_assets.pipeline.bars import bars_draft
 from periscope_assets.pipeline.boundary import judged
 from periscope_assets.pipeline.landing import ChainSource, Landed, session_bounds
 from periscope_assets.pipeline.outcomes import (
@@ -27,6 +28,7 @@ from periscope_assets.pipeline.outcomes import (
 from periscope_assets.pipeline.withdrawals import standing
 from periscope_assets.settings import Settings
 from periscope_assets.sources.base import SourceError
+from periscope_assets.sources.calendars import is_session
 from periscope_assets.sources.rates import RateSource
 from periscope_assets.store.lake import Lake, RawManifest
 from periscope_assets.store.repository import (
@@ -40,7 +42,7 @@ from periscope_assets.store.repository import (
     Store,
     StoreUnavailableError,
 )
-from periscope_assets.transforms import chains, rates
+from periscope_assets.transforms import bars, chains, rates
 from periscope_assets.transforms.flow import STAGES
 from periscope_assets.transforms.frames import content_version, digest
 from periscope_assets.transforms.stage import Snapshot, Stage
@@ -50,6 +52,7 @@ RAW, QUOTES = "raw_chain", chains.NAME
 METHOD_VERSIONS: Mapping[str, str] = {
     RAW: "1",
     QUOTES: chains.METHOD_VERSION,
+    bars.NAME: bars.METHOD_VERSION,
     **{name: stage.method_version for name, stage in STAGES.items()},
 }
 """Method version of every dataset, in an order in which each follows its inputs."""
@@ -121,6 +124,8 @@ class Pipeline:
             return self.raw_chain
         if dataset == QUOTES:
             return self.option_quotes
+        if dataset == bars.NAME:
+            return self.underlying_bars
         if dataset == rates.STAGE.name:
             return lambda _symbol, session, run_id: self.rate_curve(session, run_id)
         stage = STAGES[dataset]
@@ -166,7 +171,8 @@ class Pipeline:
         method = digest([chains.METHOD_VERSION, chains.RULES_VERSION])
         for raw in heads.published:
             head = self._head(QUOTES, symbol, raw.as_of)
-            if head and head.inputs == {RAW: raw.version} and head.method_version == method:
+            same = head and head.inputs == {RAW: raw.version} and head.method_version == method
+            if head and same and self.store.confirm(head, fence):
                 outcomes.append(unchanged(head, session))
                 continue
             chain = self._landed.chain(raw)
@@ -175,6 +181,19 @@ class Pipeline:
             draft = draft_of(QUOTES, raw, version, method, {RAW: raw.version}, run_id, result)
             outcomes += self._publish([draft], session, fence)
         return outcomes
+
+    def underlying_bars(self, symbol: str, session: date, run_id: str) -> list[Outcome]:
+        """Publish the bars of the sessions before one; none where no bars of the symbol are known.
+
+        Raises
+        ------
+        SourceError
+            If the bars can't be read.
+        """
+        fence = self.store.fence()
+        if not is_session(self.settings.calendar_of(symbol), session):
+            return self._no_session(bars.NAME, symbol, session, run_id, fence)
+        return self._publish([bars_draft(self.settings.source, symbol, session, run_id)], session, fence)
 
     def rate_curve(self, session: date, run_id: str) -> list[Outcome]:
         """Publish the zero curve of a date, at its midnight in New York.
@@ -194,7 +213,7 @@ class Pipeline:
             settings["par_yields"] = dict(curve.yields)
         method, version = versions(stage, settings, {})
         head = self._head(stage.name, rates.CURRENCY, as_of)
-        if head and head.version == version:
+        if head and head.version == version and self.store.confirm(head, fence):
             return [unchanged(head, session)]
         result = stage.compute(Snapshot(rates.CURRENCY, as_of, {}, settings))
         draft = Draft(
@@ -228,7 +247,7 @@ class Pipeline:
         read = {each.wanted.key: each.version for each in found}
         method, version = versions(stage, settings, read)
         head = self._head(stage.name, primary.symbol, primary.as_of)
-        if head and head.version == version:
+        if head and head.version == version and self.store.confirm(head, fence):
             return [unchanged(head, session)]
         frames = {each.wanted.key: inputs.rows(self.store, each) for each in found}
         result = stage.compute(Snapshot(primary.symbol, primary.as_of, frames, settings))

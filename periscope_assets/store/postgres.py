@@ -139,6 +139,11 @@ class PostgresStore:
                 publishing.settle(connection, self.lake, entries)
         return receipts
 
+    def confirm(self, entry: LedgerEntry, fence: int) -> bool:
+        """Raise the fence of an entry whose content was found anew; see ``repository.Publisher``."""
+        with self._session() as connection:
+            return publishing.confirm(connection, entry, fence)
+
     def settle_lake(self) -> None:
         """Append the ledger entries that the lake is owed since a writer was killed after its commit."""
         if self.lake is None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -200,7 +200,7 @@ def publish(
         If another writer broke the locking protocol; nothing was published.
     """
     with connection.transaction(), connection.cursor() as cursor:
-        cursor.execute(_LOCK, [_lock_keys(batch)])
+        cursor.execute(_LOCK, [_lock_keys((each.draft.dataset, each.draft.symbol) for each in batch)])
         heads, served = _read_heads(cursor, batch)
         same = [head for each, head in zip(batch, heads, strict=True) if head and _is_same(each, head)]
         if same:
@@ -223,8 +223,30 @@ def publish(
     return receipts, entries
 
 
-def _lock_keys(batch: Sequence[Prepared]) -> list[int]:
-    names = {f"periscope/{each.draft.dataset}/{each.draft.symbol}" for each in batch}
+def confirm(connection: psycopg.Connection[Any], entry: LedgerEntry, fence: int) -> bool:
+    """Raise the fence of an entry if it is still the latest of its snapshot, and return whether it is.
+
+    Parameters
+    ----------
+    connection : Connection
+        In autocommit mode.
+    entry : LedgerEntry
+    fence : int
+        Taken before the inputs were read that gave this content again.
+    """
+    snapshot = [entry.dataset, entry.symbol, entry.as_of]
+    with connection.transaction(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL synchronous_commit = off")
+        cursor.execute(_LOCK, [_lock_keys([(entry.dataset, entry.symbol)])])
+        latest = cursor.execute(_HEADS, [[each] for each in snapshot]).fetchone()
+        if latest is None or latest[0] != entry.publication_id:
+            return False
+        cursor.execute(_RAISE_FENCES, {"fence": fence, "ids": [entry.publication_id]})
+        return True
+
+
+def _lock_keys(pairs: Iterable[tuple[str, str]]) -> list[int]:
+    names = {f"periscope/{dataset}/{symbol}" for dataset, symbol in pairs}
     return sorted(int.from_bytes(sha256(name.encode()).digest()[:8], "big", signed=True) for name in names)
 
 

@@ -173,6 +173,13 @@ class Publisher(Protocol):
     def publish(self, drafts: Sequence[Draft], fence: int) -> list[Receipt]:
         """Publish drafts in one transaction and return one receipt each, in order."""
 
+    def confirm(self, entry: LedgerEntry, fence: int) -> bool:
+        """Say that inputs read after `fence` was taken give what `entry` holds; return whether it stands.
+
+        Whoever read inputs before can't publish over it then. False: another content was published meanwhile,
+        and what was read must be published to be served.
+        """
+
 
 class Store(Reader, Publisher, Protocol):
     """A store that reads and publishes."""

@@ -132,6 +132,20 @@ rates = _data_table(
 GATHERED = (surface_tables, model_tables)
 """Modules whose tables are part of this schema."""
 
+underlying_bars = _data_table(
+    "underlying_bars",
+    ["session"],
+    [
+        Column("session", Date, nullable=False, comment="session date of the bar, New York"),
+        _number("open", "first price, USD", nullable=False, above=0.0),
+        _number("high", "highest price, USD", nullable=False, above=0.0),
+        _number("low", "lowest price, USD", nullable=False, above=0.0),
+        _number("close", "last price, USD", nullable=False, above=0.0),
+        _number("volume", "shares or contracts traded; null where unknown", least=0.0),
+    ],
+    "daily bars of the underlying, of the sessions before the snapshot's",
+)
+
 LEDGER_TABLES = frozenset({"publications", "publish_clock", "lake_outbox"})
 PER_CONTRACT_TABLES = frozenset(
     {"options_snapshots", "quarantined_quotes", "implied_vols", "surface_quotes", "mispricings"},
@@ -141,6 +155,7 @@ DATASETS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "raw_chain": (),
         "option_quotes": ("options_snapshots", "quarantined_quotes"),
+        "underlying_bars": ("underlying_bars",),
         "rate_curve": ("rates",),
         "forward_curve": ("forwards",),
         "implied_vols": ("implied_vols",),

@@ -118,6 +118,25 @@ def test_a_no_op_raises_the_fence_of_what_it_confirmed(any_store):
     assert receipt.outcome == "stale"
 
 
+def test_confirming_content_keeps_older_readers_of_inputs_from_publishing_over_it(any_store):
+    publish(any_store, draft("a"))
+    between, later = any_store.fence(), any_store.fence()
+    entry = any_store.head("forward_curve", "SPX")
+    assert any_store.confirm(entry, later)
+    assert publish(any_store, draft("b"), fence=between)[0].outcome == "stale"
+    assert any_store.confirm(entry, between)
+    assert publish(any_store, draft("b"), fence=between)[0].outcome == "stale"
+    assert publish(any_store, draft("b"))[0].outcome == "published"
+
+
+def test_what_was_overtaken_can_not_be_confirmed(any_store):
+    publish(any_store, draft("a"))
+    entry, mine = any_store.head("forward_curve", "SPX"), any_store.fence()
+    publish(any_store, draft("b"), fence=mine)
+    assert not any_store.confirm(entry, any_store.fence())
+    assert publish(any_store, draft("a"))[0].outcome == "published"
+
+
 def test_known_at_increases_even_when_the_clock_stands_still_or_goes_back(any_store, clock):
     (first,) = publish(any_store, draft("a"))
     (second,) = publish(any_store, draft("b"))

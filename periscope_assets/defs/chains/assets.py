@@ -17,4 +17,10 @@ def option_quotes(context: dg.AssetExecutionContext, pipeline: PipelineParam) ->
     return build(context, pipeline)
 
 
-ASSETS = (raw_chain, option_quotes)
+@dg.asset(group_name="chains", kinds={"postgres"}, backfill_policy=SINGLE_RUN)
+def underlying_bars(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
+    """Open, high, low, close and volume of the underlying, of the sessions before this one."""
+    return build(context, pipeline)
+
+
+ASSETS = (raw_chain, option_quotes, underlying_bars)

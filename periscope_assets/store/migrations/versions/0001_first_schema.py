@@ -122,10 +122,22 @@ def _market_data() -> None:
     )
     data_table(
         "rates",
+        "underlying_bars",
         "zero curve",
         ["tenor_years"],
         ("tenor_years", DOUBLE, FILLED, "tenor, ACT/365F"),
         ("zero_rate", DOUBLE, FILLED, "continuously compounded zero rate, decimal"),
+    )
+    data_table(
+        "underlying_bars",
+        "daily bars of the underlying, of the sessions before the snapshot's",
+        ["session"],
+        ("session", DATE, FILLED, "session date of the bar, New York"),
+        ("open", DOUBLE, FILLED, "first price, USD"),
+        ("high", DOUBLE, FILLED, "highest price, USD"),
+        ("low", DOUBLE, FILLED, "lowest price, USD"),
+        ("close", DOUBLE, FILLED, "last price, USD"),
+        ("volume", DOUBLE, NULLABLE, "shares or contracts traded; null where unknown"),
     )
 
 
@@ -145,6 +157,7 @@ def downgrade() -> None:
         "options_snapshots",
         "quarantined_quotes",
         "rates",
+        "underlying_bars",
         "forwards",
         "implied_vols",
         "surface_slices",
