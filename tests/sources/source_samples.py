@@ -13,6 +13,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from periscope_assets.sources.base import RawPayload
+from tests.sources import vendor_samples
 
 CBOE = b"""
 Some Index,Last: 4505.1001,Change:  37.6601
@@ -64,6 +65,9 @@ BY_LAYOUT = {
     "yahoo_chain": YAHOO,
     "deribit_books": DERIBIT,
     "simulated": SIMULATED,
+    "massive": vendor_samples.massive_file(),
+    "cboe": vendor_samples.cboe(),
+    "deribit": vendor_samples.deribit(),
 }
 
 
