@@ -38,6 +38,7 @@ TOLERANCE = 1e-7
 
 MOST_STRIKES = 16
 _SHARE_OF_ERROR = 0.01
+_FARTHEST = 10.0
 _MOST_PASSES = 20
 _LONGEST = 100.0
 _GREATEST = 1e50
@@ -220,10 +221,10 @@ def _settle(step: Callable[[Floats, NDArray[np.intp]], ForwardFits], guess: Floa
 
 
 def _secant(x: Floats, gap: Floats, before: Floats, gap_before: Floats, low: Floats, high: Floats) -> Floats:
-    """Return the next points: the secant's where it moves no more than twice the gap, else the plain step."""
+    """Return the next points: the secant's unless it moves far beyond the gap: then the plain step."""
     with np.errstate(all="ignore"):
         move = -gap * (x - before) / (gap - gap_before)
-        move = np.where(np.isfinite(move) & (np.abs(move) <= 2.0 * np.abs(gap)), move, gap)
+        move = np.where(np.isfinite(move) & (np.abs(move) <= _FARTHEST * np.abs(gap)), move, gap)
         point = x + move
         middle = 0.5 * (low + high)
     outside = ~((point > low) & (point < high))

@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from periscope_analytics.daycount import year_fraction
 from periscope_analytics.forward import Ints, Pairs
-from periscope_assets.transforms.frames import Bools, Floats, flags, numbers, years_to
+from periscope_assets.transforms.frames import Bools, Floats, flags, numbers
 
 
 class Expiries(NamedTuple):
@@ -59,9 +60,9 @@ def read_expiries(quotes: pd.DataFrame, as_of: datetime) -> Expiries:
     return Expiries(
         first=first,
         names=_names(expiry, quotes["root"], len(first)),
-        tau=years_to(quotes["expiry_at"].iloc[first], as_of),
-        is_american=_all(expiry, (quotes["style"] == "american").to_numpy(dtype=np.bool_)),
-        is_coin=_all(expiry, (quotes["quote_unit"] == "coin").to_numpy(dtype=np.bool_)),
+        tau=year_fraction(as_of, at[first].astype("datetime64[us]")),
+        is_american=_all(expiry, quotes["style"], "american"),
+        is_coin=_all(expiry, quotes["quote_unit"], "coin"),
         start=start,
         pairs=pairs,
     )
@@ -87,8 +88,15 @@ def _names(expiry: NDArray[np.intp], roots: pd.Series[str], n: int) -> list[str]
     code, texts = pd.factorize(roots, sort=True)
     listed = np.zeros((n, len(texts)), dtype=np.bool_)
     listed[expiry, code] = True
-    return ["+".join(texts[row]) for row in listed]
+    names = texts.tolist()
+    return ["+".join(names[i] for i in np.flatnonzero(row)) for row in listed]
 
 
-def _all(expiry: NDArray[np.intp], each: Bools) -> Bools:
-    return np.asarray(np.bincount(expiry, weights=~each) == 0)
+def _all(expiry: NDArray[np.intp], labels: pd.Series[str], label: str) -> Bools:
+    return np.asarray(np.bincount(expiry, weights=~is_labelled(labels, label)) == 0)
+
+
+def is_labelled(labels: pd.Series[str], label: str) -> Bools:
+    """Return where a column has a label; most chains have one label throughout."""
+    code, texts = pd.factorize(labels)
+    return np.array([text == label for text in texts], dtype=np.bool_)[code]

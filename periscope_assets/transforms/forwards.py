@@ -6,6 +6,7 @@ What belongs here: which fit an expiry asks for, and with what rate. What does n
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +26,7 @@ from periscope_assets.transforms.american import (
     read_dividends,
 )
 from periscope_assets.transforms.expiries import Expiries, read_expiries
-from periscope_assets.transforms.frames import Bools, Floats, counts, finite, numbers, years_to
+from periscope_assets.transforms.frames import Bools, Floats, finite, numbers, years_to
 from periscope_assets.transforms.rates import RATES, zero_rate
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
 
@@ -70,11 +71,12 @@ def compute(snapshot: Snapshot) -> StageResult:
 def _rates(expiries: Expiries, snapshot: Snapshot) -> _Rates:
     """Return what each expiry is discounted with: the curve, moved to SPX's boxes and to its own."""
     ahead = np.maximum(expiries.tau, 0.0)
-    rate = zero_rate(snapshot.inputs["rate_curve"]["rates"], ahead)
+    curve = snapshot.inputs["rate_curve"]["rates"]
+    rate = zero_rate(curve, ahead)
     basis, spread = CURVE, SPREAD
     boxes = _boxes(snapshot)
     if boxes is not None:
-        above = boxes.rate - zero_rate(snapshot.inputs["rate_curve"]["rates"], boxes.tau)
+        above = boxes.rate - zero_rate(curve, boxes.tau)
         rate = rate + np.interp(ahead, boxes.tau, above)
         basis, spread = BOX, _BOX_SPREAD
     stderr, names = np.full(len(rate), spread), np.full(len(rate), basis, dtype=object)
@@ -164,38 +166,48 @@ def _frame(
     ahead = np.maximum(expiries.tau, 0.0)
     discount = np.exp(-rates.rate * ahead * unit)
     known_by = np.where(expiries.is_american, dividends.known_by(expiries.tau), NOT_NEEDED)
-    return pd.DataFrame(
-        {
-            "expiry_at": quotes["expiry_at"].iloc[expiries.first].array,
-            "expiry": quotes["expiry"].iloc[expiries.first].array,
-            "root": expiries.names,
-            "tau_years": expiries.tau,
-            "forward": fits.forward,
-            "forward_stderr": fits.stderr,
-            "discount": np.where(good, discount, np.nan),
-            "discount_stderr": np.where(good, discount * rates.stderr * ahead * unit, np.nan),
-            "rate_basis": np.where(expiries.is_coin, NOT_NEEDED, rates.basis),
-            "dividends": known_by,
-            "parity_residual": fits.residual * np.where(expiries.is_coin, fits.forward, 1.0),
-            "n_strikes": np.diff(expiries.start),
-            "n_used": np.where(fits.status == Status.EXPIRED, 0, fits.n_used),
-            "status": labels(fits.status),
-        }
-    )
+    columns = {
+        "expiry_at": quotes["expiry_at"].array[expiries.first],
+        "expiry": quotes["expiry"].array[expiries.first],
+        "root": expiries.names,
+        "tau_years": expiries.tau,
+        "forward": fits.forward,
+        "forward_stderr": fits.stderr,
+        "discount": np.where(good, discount, np.nan),
+        "discount_stderr": np.where(good, discount * rates.stderr * ahead * unit, np.nan),
+        "rate_basis": np.where(expiries.is_coin, NOT_NEEDED, rates.basis),
+        "dividends": known_by,
+        "parity_residual": fits.residual * np.where(expiries.is_coin, fits.forward, 1.0),
+        "n_strikes": np.diff(expiries.start),
+        "n_used": np.where(fits.status == Status.EXPIRED, 0, fits.n_used),
+        "status": labels(fits.status),
+    }
+    return pd.DataFrame(columns, copy=False)
 
 
 def _quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
-    good = frame[frame["status"] == "ok"]
-    relative = 1e4 / good["forward"]
+    good = frame["status"].to_numpy() == Status.OK.label
+    forward, residual, stderr = (
+        numbers(frame, name)[good] for name in ("forward", "parity_residual", "forward_stderr")
+    )
     return {
         "n_expiries": len(frame),
-        **counts(frame["status"], "n_status"),
-        **counts(good["rate_basis"], "n_rate"),
-        **counts(good["dividends"], "n_dividends"),
-        "parity_residual_bps": finite((good["parity_residual"] * relative).median()),
-        "median_stderr_bps": finite((good["forward_stderr"] * relative).median()),
-        "nearest_forward": finite(good["forward"].iloc[0]) if len(good) else None,
+        **_counted(frame["status"].tolist(), "n_status"),
+        **_counted(frame["rate_basis"].to_numpy()[good].tolist(), "n_rate"),
+        **_counted(frame["dividends"].to_numpy()[good].tolist(), "n_dividends"),
+        "parity_residual_bps": median(1e4 * residual / forward),
+        "median_stderr_bps": median(1e4 * stderr / forward),
+        "nearest_forward": finite(forward[0]) if len(forward) else None,
     }
+
+
+def _counted(texts: list[str], prefix: str) -> dict[str, int]:
+    return {f"{prefix}_{text}": n for text, n in sorted(Counter(texts).items())}
+
+
+def median(values: Floats) -> float | None:
+    """Return the median, or None of nothing: quality figures are JSON."""
+    return finite(float(np.median(values))) if len(values) else None
 
 
 STAGE = Stage("forward_curve", (QUOTES, RATES, BOXES), "2", compute, settings=("dividends",))

@@ -21,8 +21,9 @@ from periscope_assets.transforms.american import (
     implied_spot,
     read_dividends,
 )
-from periscope_assets.transforms.forwards import FORWARDS
-from periscope_assets.transforms.frames import Bools, Floats, counts, finite, flags, numbers, years_to
+from periscope_assets.transforms.expiries import is_labelled
+from periscope_assets.transforms.forwards import FORWARDS, median
+from periscope_assets.transforms.frames import Bools, Floats, flags, numbers, years_to
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
 from periscope_assets.transforms.surfaces.quote_errors import Sides, errors_and_weights
 
@@ -80,7 +81,7 @@ def compute(snapshot: Snapshot) -> StageResult:
     bids, mids, asks = _sides(bid, ask, terms)
     sides = Sides(bids.sigma, mids.sigma, asks.sigma, bid, ask)
     frame = _frame(quotes, terms, (bids, mids, asks), sides, snapshot)
-    return StageResult({TABLE: frame}, _quality(frame, quotes, terms))
+    return StageResult({TABLE: frame}, _quality(frame, quotes, terms, mids.status))
 
 
 def liquid(vols: pd.DataFrame) -> pd.DataFrame:
@@ -90,11 +91,12 @@ def liquid(vols: pd.DataFrame) -> pd.DataFrame:
 
 
 def _terms(quotes: pd.DataFrame, forwards: pd.DataFrame, tau: Floats, dividends: Dividends) -> Terms:
-    ordered = forwards.sort_values("expiry_at")
-    expiry = ordered["expiry_at"].searchsorted(quotes["expiry_at"])
-    known = Forwards(*(numbers(ordered, name) for name in _FORWARD_COLUMNS))
-    is_coin = (quotes["quote_unit"] == "coin").to_numpy(dtype=np.bool_)
-    is_american = (quotes["style"] == "american").to_numpy(dtype=np.bool_)
+    at, wanted = (frame["expiry_at"].to_numpy(dtype="datetime64[us]") for frame in (forwards, quotes))
+    order = np.argsort(at)
+    expiry = np.searchsorted(at[order], wanted)
+    known = Forwards(*(numbers(forwards, name)[order] for name in _FORWARD_COLUMNS))
+    is_coin = is_labelled(quotes["quote_unit"], "coin")
+    is_american = is_labelled(quotes["style"], "american")
     forward = known.forward[expiry]
     return Terms(
         forward=forward,
@@ -204,7 +206,7 @@ def _spread_out(values: Floats, rows: NDArray[np.intp], n: int) -> Floats:
 
 
 def _quality(
-    frame: pd.DataFrame, quotes: pd.DataFrame, terms: Terms
+    frame: pd.DataFrame, quotes: pd.DataFrame, terms: Terms, status: Codes
 ) -> dict[str, float | int | str | bool | None]:
     mid, vendor = numbers(frame, "mid_iv"), numbers(quotes, "vendor_iv")
     usable = flags(frame, "is_otm") & (numbers(frame, "weight") > 0)
@@ -216,21 +218,22 @@ def _quality(
         "n_contracts": len(frame),
         "n_vols": int(np.isfinite(mid).sum()),
         "n_usable": int(usable.sum()),
-        **counts(frame["status"], "n_status"),
-        "median_stderr_bps": _median(1e4 * numbers(frame, "iv_stderr")[usable]),
-        "median_weight": _median(numbers(frame, "weight")[usable]),
+        **{f"n_status_{_TEXTS[code]}": n for code, n in _statuses(status)},
+        "median_stderr_bps": median(1e4 * numbers(frame, "iv_stderr")[usable]),
+        "median_weight": median(numbers(frame, "weight")[usable]),
         "n_compared_with_vendor": int(compared.sum()),
-        "median_difference_from_vendor_bps": _median(difference[compared]),
-        "median_difference_from_vendor_near_bps": _median(difference[compared & near]),
+        "median_difference_from_vendor_bps": median(difference[compared]),
+        "median_difference_from_vendor_near_bps": median(difference[compared & near]),
     }
 
 
-def _median(values: Floats) -> float | None:
-    return finite(float(np.median(values))) if len(values) else None
+def _statuses(status: Codes) -> list[tuple[int, int]]:
+    return [(code, n) for code, n in enumerate(np.bincount(status).tolist()) if n]
 
 
 _SENTINEL = 1e-4
-_LABELS = pd.array(labels(np.arange(len(Status))).tolist(), dtype="str")
+_TEXTS: list[str] = labels(np.arange(len(Status))).tolist()
+_LABELS = pd.array(_TEXTS, dtype="str")
 _NAMED = ("contract", "expiry_at", "strike", "is_call")
 _FORWARD_COLUMNS = ("forward", "forward_stderr", "discount", "tau_years")
 STAGE = Stage("implied_vols", (QUOTES, FORWARDS), "2", compute, settings=("dividends",))
