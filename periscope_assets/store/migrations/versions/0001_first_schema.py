@@ -122,7 +122,6 @@ def _market_data() -> None:
     )
     data_table(
         "rates",
-        "underlying_bars",
         "zero curve",
         ["tenor_years"],
         ("tenor_years", DOUBLE, FILLED, "tenor, ACT/365F"),
