@@ -174,6 +174,11 @@ class Lake:
         days = [day for day in self.sessions(symbol) if start <= day < end]
         return [manifest for day in days for manifest in self.manifests(symbol, day)]
 
+    def manifests_of(self, digest: str) -> list[RawManifest]:
+        """Return what was registered of one payload, by its sha256; looks through all manifests."""
+        name = _check_sha256(digest)
+        return [self._manifest(key) for key in self._objects.keys(_MANIFESTS) if f"/{name}" in key]
+
     def sessions(self, symbol: str) -> list[date]:
         """Return the sessions of which something of a symbol has landed, ascending."""
         days = [date.fromisoformat(name.removeprefix("date=")) for name in self._objects.folders(_MANIFESTS)]
@@ -251,7 +256,7 @@ class Lake:
 
     def publications(self) -> Iterator[KeptPublication]:
         """Yield the kept publications in the order in which they became known, later purges included."""
-        purges = self._purges()
+        purges = self.purges()
         for key in self._objects.keys(_LEDGER):
             values = self._read_json(key)
             objects = values.pop("objects", {})
@@ -262,7 +267,8 @@ class Lake:
                 entry = replace(entry, purged_at=purges[entry.publication_id])
             yield KeptPublication(entry, objects)
 
-    def _purges(self) -> dict[int, datetime]:
+    def purges(self) -> dict[int, datetime]:
+        """Return when retention dropped rows from the database, by publication."""
         kept = map(self._read_json, self._objects.keys(_PURGES))
         return {
             number: datetime.fromisoformat(each["purged_at"])

@@ -33,6 +33,7 @@ CONTEXT_OPTIONS: dict[str, Any] = {
     "compare_type": True,
 }
 CHUNK_DAYS, CHUNK_DAYS_PER_CONTRACT = 365, 30
+COMPRESS_AFTER_DAYS = 60
 
 
 def config(connection: Connection) -> Config:
@@ -64,6 +65,8 @@ def migrate(engine: Engine) -> None:
             command.upgrade(settings, "head")
         if has_timescale(connection):
             _make_hypertables(connection)
+            if connection.execute(text("SHOW timescaledb.license")).scalar_one() == "timescale":
+                compress(connection)
 
 
 def has_timescale(connection: Connection) -> bool:
@@ -79,6 +82,28 @@ def has_timescale(connection: Connection) -> bool:
         logger.warning("TimescaleDB is loaded but not installed in this database: %s", error.orig)
         return False
     return True
+
+
+def compress(connection: Connection) -> None:
+    """Have old chunks of quotes compressed, which only the community licence may.
+
+    A publication is one segment, so that reading one decompresses nothing else.
+    """
+    for name in sorted(PER_CONTRACT_TABLES):
+        place = f"{SCHEMA}.{name}"
+        connection.execute(
+            text(
+                f"ALTER TABLE {place} SET (timescaledb.compress, "
+                "timescaledb.compress_segmentby = 'publication_id', timescaledb.compress_orderby = 'as_of')"
+            )
+        )
+        connection.execute(
+            text(
+                "SELECT add_compression_policy(CAST(:place AS regclass), make_interval(days => :days), "
+                "if_not_exists => true)"
+            ),
+            {"place": place, "days": COMPRESS_AFTER_DAYS},
+        )
 
 
 def _make_hypertables(connection: Connection) -> None:

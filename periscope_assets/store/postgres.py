@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import pandas as pd
@@ -20,7 +21,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from periscope_analytics.conventions import check_symbol
-from periscope_assets.store import migrate, publishing, replay, tables
+from periscope_assets.store import migrate, publishing, replay, retention, series, tables
 from periscope_assets.store.frames import typed
 from periscope_assets.store.lake import KeptPublication, Lake
 from periscope_assets.store.replay import Replayed
@@ -33,6 +34,7 @@ from periscope_assets.store.repository import (
     Receipt,
     StoreUnavailableError,
 )
+from periscope_assets.store.retention import Period
 
 _OPTIONS = (
     "-c timezone=UTC -c search_path=public -c lock_timeout=60s -c idle_in_transaction_session_timeout=120s"
@@ -238,23 +240,27 @@ class PostgresStore:
             If the schema has no such table.
         """
         found = tables.table(table)
-        rows = self._rows_of(found, [entry])
+        names = [column.name for column in found.columns]
+        rows = self._rows_of(found, [entry], names)
         if entry.purged_at is not None or (not rows and self._is_purged(entry)):
             raise PurgedError(_purged(entry))
-        return typed(found, [column.name for column in found.columns], rows)
+        return typed(found, names, rows)
 
-    def history(self, entries: Sequence[LedgerEntry], table: str) -> pd.DataFrame:
+    def history(
+        self, entries: Sequence[LedgerEntry], table: str, columns: Sequence[str] = ()
+    ) -> pd.DataFrame:
         """Return the rows of several publications of one dataset; see ``repository.Reader``."""
         found = tables.table(table)
         for entry in entries:
             if entry.purged_at is not None:
                 raise PurgedError(_purged(entry))
-        rows = self._rows_of(found, entries) if entries else []
-        return typed(found, [column.name for column in found.columns], rows)
+        names = ["publication_id", "as_of", *columns] if columns else [each.name for each in found.columns]
+        return typed(found, names, self._rows_of(found, entries, names) if entries else [])
 
-    def _rows_of(self, table: Table, entries: Sequence[LedgerEntry]) -> list[tuple[Any, ...]]:
-        """Return rows in the table's column order; the range of `as_of` spares the other chunks."""
-        names = [column.name for column in table.columns]
+    def _rows_of(
+        self, table: Table, entries: Sequence[LedgerEntry], names: Sequence[str]
+    ) -> list[tuple[Any, ...]]:
+        """Return rows by `as_of` and natural key; the range of `as_of` spares the other chunks."""
         query = sql.SQL(
             "SELECT {} FROM {} WHERE publication_id = ANY(%s) AND as_of BETWEEN %s AND %s ORDER BY {}"
         ).format(
@@ -265,6 +271,45 @@ class PostgresStore:
         stamps = [entry.as_of for entry in entries]
         ids = [entry.publication_id for entry in entries]
         return self._fetch(query, [ids, min(stamps), max(stamps)], binary=True)
+
+    def series(
+        self,
+        table: str,
+        symbol: str,
+        *,
+        start: datetime,
+        end: datetime,
+        every: timedelta | None = None,
+        known_at: datetime | None = None,
+        statuses: Sequence[str] = (PUBLISHED,),
+    ) -> pd.DataFrame:
+        """Return the rows of the snapshots of a range, of each span the last; see ``repository.Reader``."""
+        parameters = {
+            "dataset": series.dataset_of(table),
+            "symbol": check_symbol(symbol),
+            "start": start,
+            "end": end,
+            "every": every or timedelta(microseconds=1),
+            "known_at": known_at,
+            "statuses": list(statuses),
+            "deciding": [*statuses, WITHDRAWN],
+        }
+        query = series.query(table, has_timescale=self._has_timescale)
+        rows = self._fetch(query, parameters, binary=True)
+        purged = [row for row in rows if row[2] is not None]
+        if purged:
+            raise PurgedError(
+                f"{parameters['dataset']} {symbol}: retention has dropped {len(purged)} snapshots up to "
+                f"{purged[-1][1]:%Y-%m-%d %H:%M} UTC; ask for what came after, or replay the lake elsewhere"
+            )
+        return series.frame(table, rows)
+
+    def purge(self, before: datetime, *, now: datetime, dry_run: bool = False) -> list[Period]:
+        """Drop old quotes whose raw bytes are verified in the lake; see ``retention``."""
+        if self.lake is None:
+            raise ValueError("a store without a lake has nothing to verify quotes against")
+        with self._session() as connection:
+            return retention.purge(connection, self.lake, before, now=now, dry_run=dry_run)
 
     def follow(self, after: datetime, *, limit: int = 1000) -> list[LedgerEntry]:
         """Return what became known after an instant; see ``repository.Reader``."""
@@ -285,6 +330,10 @@ class PostgresStore:
                 if attempt == _ATTEMPTS:
                     raise
         raise AssertionError("unreachable")
+
+    @cached_property
+    def _has_timescale(self) -> bool:
+        return bool(self._fetch("SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'"))
 
     def _is_purged(self, entry: LedgerEntry) -> bool:
         query = "SELECT purged_at IS NOT NULL FROM periscope.publications WHERE publication_id = %s"

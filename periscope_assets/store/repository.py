@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import pandas as pd
@@ -148,13 +148,39 @@ class Reader(Protocol):
             If retention has dropped the rows; their raw objects are still in the lake.
         """
 
-    def history(self, entries: Sequence[LedgerEntry], table: str) -> pd.DataFrame:
+    def history(
+        self, entries: Sequence[LedgerEntry], table: str, columns: Sequence[str] = ()
+    ) -> pd.DataFrame:
         """Return the rows of several publications of one dataset, in the order of `as_of` and natural key.
+
+        With `columns` only these, `publication_id` and `as_of`.
 
         Raises
         ------
         PurgedError
             If retention has dropped the rows of one.
+        """
+
+    def series(
+        self,
+        table: str,
+        symbol: str,
+        *,
+        start: datetime,
+        end: datetime,
+        every: timedelta | None = None,
+        known_at: datetime | None = None,
+        statuses: Sequence[str] = (PUBLISHED,),
+    ) -> pd.DataFrame:
+        """Return the rows of the snapshots served with ``start <= as_of < end``, ordered by `as_of`.
+
+        The column `bucket` comes first: with `every`, spans of that length from Monday 2000-01-03 UTC on, of
+        each its last snapshot; otherwise each snapshot's `as_of`.
+
+        Raises
+        ------
+        PurgedError
+            If retention has dropped the rows of one of them.
         """
 
     def follow(self, after: datetime, *, limit: int = 1000) -> list[LedgerEntry]:

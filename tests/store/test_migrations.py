@@ -10,6 +10,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, text
+from sqlalchemy.exc import DBAPIError
 
 from periscope_assets.store import migrate, tables
 from periscope_assets.store.postgres import PostgresStore
@@ -109,3 +110,15 @@ def test_data_tables_are_hypertables_with_their_chunks(any_url, any_store):
     assert set(days) == {each.name for each in tables.data_tables()}
     assert (days["options_snapshots"], days["implied_vols"], days["forwards"]) == (30, 30, 365)
     assert chunk[0] <= AS_OF < chunk[1]
+
+
+@pytest.mark.timescale
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("any_url", ["timescale"], indirect=True)
+def test_what_only_the_community_licence_may_is_left_alone_under_the_other(any_url):
+    """This server has the Apache edition: nothing of the statement but the licence is refused."""
+    with engine_of(any_url).connect() as connection:
+        assert connection.execute(text("SHOW timescaledb.license")).scalar_one() == "apache"
+        with pytest.raises(DBAPIError, match="license") as caught:
+            migrate.compress(connection)
+    assert caught.value.orig.sqlstate == "0A000"
