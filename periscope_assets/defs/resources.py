@@ -11,7 +11,7 @@ import dagster as dg
 
 from periscope_assets.pipeline import Pipeline
 from periscope_assets.settings import Settings
-from periscope_assets.sources.opening import open_rates, open_source
+from periscope_assets.sources.opening import sources
 from periscope_assets.store.connect import open_lake, open_store
 
 
@@ -20,8 +20,10 @@ def pipeline_resource(settings: Settings) -> dg.ResourceDefinition:
 
     @dg.resource(description="Store, lake and source of this home.")
     def pipeline(_context: dg.InitResourceContext) -> Iterator[Pipeline]:
-        with closing(open_store(settings)) as store:
-            sources = open_source(settings.source), open_rates(settings.rates)
-            yield Pipeline(settings, store, open_lake(settings), *sources)
+        with (
+            sources(settings.source, settings.rates) as opened,
+            closing(open_store(settings)) as store,
+        ):
+            yield Pipeline(settings, store, open_lake(settings), *opened)
 
     return pipeline

@@ -168,10 +168,11 @@ class Landed:
         landed = list(self._lake.manifests(symbol, session))
         if landed or not is_session(self._calendar_of(symbol), session):
             return landed
-        for payload in self._fetched(symbol, session):
-            landed += [m for m in land(self._lake, payload) if (m.symbol, m.session) == (symbol, session)]
+        came = [m for payload in self._fetched(symbol, session) for m in land(self._lake, payload)]
+        landed = [m for m in came if (m.symbol, m.session) == (symbol, session)]
         if not landed:
-            raise MissingInputError(f"{symbol} {session}: no chain has landed; ingest a file of that session")
+            what = f"the source's quotes are of {came[0].session}" if came else "no chain has landed"
+            raise MissingInputError(f"{symbol} {session}: {what}; ingest a file of that session")
         return landed
 
     def _fetched(self, symbol: str, session: date) -> Sequence[RawPayload]:

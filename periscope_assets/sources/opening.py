@@ -7,7 +7,8 @@ source is.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from typing import Protocol
@@ -67,13 +68,21 @@ class DividendsBeside:
         simulated = isinstance(self._source, SimulatedSource) and symbol in MARKETS
         return self._source.dividends(symbol) if simulated and self._source is not None else ()
 
+    def close(self) -> None:
+        """Close what the source holds open."""
+        if isinstance(self._source, LiveSource):
+            self._source.close()
+
+
+ChainSources = SimulatedSource | LiveSource | DividendsBeside
+
 
 def open_source(
     settings: SourceSettings,
     clock: Clock | None = None,
     jitter: Jitter | None = None,
     policy: Policy | None = None,
-) -> SimulatedSource | LiveSource | DividendsBeside | None:
+) -> ChainSources | None:
     """Return the configured source; None where there is nothing but what has landed.
 
     Parameters
@@ -94,6 +103,26 @@ def open_source(
     if settings.dividends is None:
         return source
     return DividendsBeside(source, load_dividends(settings.dividends))
+
+
+@contextmanager
+def sources(
+    settings: SourceSettings, rate_settings: RateSettings
+) -> Iterator[tuple[ChainSources | None, rates.RateSource | None]]:
+    """Give the configured sources of chains and of rates, and close them at the end.
+
+    Raises
+    ------
+    SourceError
+        If the dividend file can't be read.
+    """
+    opened = open_source(settings), open_rates(rate_settings)
+    try:
+        yield opened
+    finally:
+        for each in opened:
+            if isinstance(each, LiveSource | DividendsBeside | rates.Treasury):
+                each.close()
 
 
 def open_rates(

@@ -84,6 +84,10 @@ class Treasury:
         first = min(curve.day for curve in parse_par_yields(found))
         return found if first <= session else self._table(session.year - 1)
 
+    def close(self) -> None:
+        """Close the pooled connections."""
+        self._transport.close()
+
     def _table(self, year: int) -> RawPayload:
         params = {
             "type": "daily_treasury_yield_curve",

@@ -8,10 +8,10 @@ from datetime import date, timedelta
 
 import pytest
 
-from periscope_assets.defs.resources import open_source
 from periscope_assets.pipeline import METHOD_VERSIONS, MissingInputError, Pipeline, land, session_bounds
 from periscope_assets.settings import SourceSettings
 from periscope_assets.sources.base import RawPayload
+from periscope_assets.sources.opening import open_source
 from periscope_assets.store.connect import open_store
 from periscope_assets.store.lake import Lake
 from periscope_assets.store.postgres import PostgresStore
