@@ -173,6 +173,21 @@ class PortSettings(BaseModel):
         return self
 
 
+class SignalSettings(BaseModel):
+    """Limits of what is put before a desk; what exceeds them is published as filtered, with the reason."""
+
+    min_confidence: Annotated[float, Field(ge=0.0, le=1.0)] = 0.6
+    max_half_spread_iv: Annotated[float, Field(gt=0.0)] = 0.05
+    max_per_expiry: Annotated[int, Field(ge=1)] = 5
+    max_signals: Annotated[int, Field(ge=1)] = 25
+
+
+class RetentionSettings(BaseModel):
+    """How many days of quotes `periscope purge` leaves in the database; none set means all."""
+
+    quotes_days: Annotated[int, Field(ge=30)] | None = None
+
+
 class Settings(BaseSettings):
     """All settings of one home."""
 
@@ -190,6 +205,8 @@ class Settings(BaseSettings):
     source: SourceSettings = SourceSettings()
     rates: RateSettings = RateSettings()
     ports: PortSettings = PortSettings()
+    retention: RetentionSettings = RetentionSettings()
+    signals: SignalSettings = SignalSettings()
     first_date: date = date(2020, 1, 1)
     universes: dict[str, list[str]] = Field(
         default_factory=lambda: {

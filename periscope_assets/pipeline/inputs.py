@@ -57,8 +57,13 @@ def rows(store: Reader, found: Found) -> Mapping[str, pd.DataFrame]:
         return {
             name: store.rows(found.entries[0], name) for name in wanted.tables or DATASETS[wanted.dataset]
         }
-    figures = pd.DataFrame([{**entry.quality, "as_of": entry.as_of} for entry in found.entries])
-    return {FIGURES: figures, **{name: store.history(found.entries, name) for name in wanted.tables}}
+    figures = pd.DataFrame(
+        [{**entry.quality, "as_of": entry.as_of, "known_at": entry.known_at} for entry in found.entries]
+    )
+    return {
+        FIGURES: figures,
+        **{name: store.history(found.entries, name, wanted.columns) for name in wanted.tables},
+    }
 
 
 def _entries(store: Reader, wanted: Input, primary: LedgerEntry) -> tuple[LedgerEntry, ...]:

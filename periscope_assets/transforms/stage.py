@@ -33,10 +33,12 @@ class Input:
         The stage can do without it.
     tables : tuple of str
         Tables of the dataset to read; all of them if empty.
+    columns : tuple of str
+        Of the tables of history, the columns to read; all of them if empty.
     history_days : int
         Read history, that of so many days: of each day before the snapshot's own the last publication. Comes
-        as the table ``history``, `as_of` and quality figures, and the rows of `tables`, all in the order of
-        `as_of`; empty where there is none.
+        as the table ``history`` (`as_of`, `known_at` and quality figures) and the rows of `tables`, all in
+        the order of `as_of`; empty where there is none.
     name : str
         Under which the stage finds it, in place of the dataset's: for one that reads its own dataset of
         another symbol.
@@ -47,6 +49,7 @@ class Input:
     latest: bool = False
     optional: bool = False
     tables: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     history_days: int = 0
     name: str = ""
 

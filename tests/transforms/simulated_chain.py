@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from periscope_assets.settings import SignalSettings
 from periscope_assets.sources import files
 from periscope_assets.sources.base import ParsedChain
 from periscope_assets.sources.simulated import RATE, SimulatedMarket, SimulatedSource
@@ -62,7 +63,11 @@ def chain_of(
     parsed: ParsedChain, rate: float = RATE, dividends: list[tuple[str, float]] | None = None
 ) -> Chain:
     accepted = chains.accept(parsed.rows, parsed.symbol, parsed.as_of, parsed.n_raw, parsed.spot)
-    settings = {"zero_rates": {1.0: rate}, "dividends": dividends or []}
+    settings = {
+        "zero_rates": {1.0: rate},
+        "dividends": dividends or [],
+        "signals": SignalSettings().model_dump(),
+    }
     return Chain(parsed.symbol, parsed.as_of, conformed(accepted), settings, rate)
 
 

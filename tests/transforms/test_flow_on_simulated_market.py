@@ -11,7 +11,7 @@ from periscope_analytics.errors import Status
 from periscope_assets.sources.simulated import SimulatedSource
 from periscope_assets.store.tables import DATASETS, content_columns, table
 from periscope_assets.transforms.flow import STAGES
-from periscope_assets.transforms.models import PARAMETERS
+from periscope_assets.transforms.models.heston import PARAMETERS
 from tests.transforms.simulated_chain import SEED, SESSION, simulated
 
 LABELS = {status.label for status in Status}

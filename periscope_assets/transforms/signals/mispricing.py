@@ -1,0 +1,141 @@
+"""Mispricing: market vol against model vol, contract by contract.
+
+What belongs here: ``mispricing``. What does not: the model (``models``), what follows from a difference
+(``generators``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from periscope_analytics import black
+from periscope_analytics.errors import Status
+from periscope_assets.transforms.forwards import FORWARDS
+from periscope_assets.transforms.frames import Floats, counts, finite, flags, numbers
+from periscope_assets.transforms.models.heston import (
+    FITTED,
+    HESTON_FIT,
+    MIN_TAU,
+    PARAMETERS,
+    params_of,
+    slopes,
+)
+from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
+from periscope_assets.transforms.surfaces.vols import IMPLIED_VOLS
+
+TABLE = "mispricings"
+MISPRICING = Input("mispricing")
+HISTORY = Input(
+    "mispricing",
+    optional=True,
+    tables=(TABLE,),
+    columns=("contract", "difference"),
+    history_days=31,
+)
+MAD_TO_SIGMA = 1.4826
+
+_LEAST_PAST = 5
+_COLUMNS = ["contract", "expiry_at", "strike", "is_call"]
+
+
+def compute(snapshot: Snapshot) -> StageResult:
+    """Set the mid vol of each out-of-the-money contract against Heston's.
+
+    The error of the difference joins that of the mid with that of the model, from the covariance of its
+    parameters; a parameter on its bound is taken as given. The z-score is the difference less its mean over
+    its standard deviation in the month before, where the contract has five sessions; else the difference over
+    1.4826 times the median absolute difference of the surface. The edge is Black-76 at the model's vol less
+    the ask, positive, or less the bid, negative; absent inside the spread.
+    """
+    vols = snapshot.inputs["implied_vols"]["implied_vols"]
+    fit = snapshot.inputs["heston_fit"]["heston_calibrations"].iloc[0].to_dict()
+    market = vols[vols["is_otm"] & (vols["status"] == "ok")].reset_index(drop=True)
+    forwards = snapshot.inputs["forward_curve"]["forwards"].set_index("expiry_at")
+    discount = market["expiry_at"].map(forwards["discount"]).to_numpy(dtype=np.float64)
+    model, model_stderr = _model(fit, market)
+    difference = numbers(market, "mid_iv") - model
+    z_score, z_basis = _z_scores(market["contract"], difference, snapshot.inputs.get(HISTORY.key))
+    frame = market[_COLUMNS].assign(
+        market_iv=market["mid_iv"],
+        model_iv=model,
+        difference=difference,
+        stderr=np.hypot(numbers(market, "iv_stderr"), model_stderr),
+        half_spread_iv=(market["ask_iv"] - market["bid_iv"]) / 2,
+        vega_usd=market["vega"],
+        z_score=z_score,
+        z_basis=z_basis,
+        edge_usd=_edge_usd(market, model, discount),
+        status=np.where(np.isfinite(model), Status.OK.label, _absence(fit)),
+    )
+    return StageResult({TABLE: frame}, _quality(frame))
+
+
+def _absence(fit: Mapping[Any, Any]) -> str:
+    return Status.OUT_OF_RANGE.label if fit["status"] in FITTED else str(fit["status"])
+
+
+def _model(fit: Mapping[Any, Any], market: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Return the model's vols and their errors, NaN where there is none so near to settlement."""
+    vols, errors = np.full(len(market), np.nan), np.full(len(market), np.nan)
+    params = params_of(fit)
+    forward, strike, tau = (numbers(market, name) for name in ("forward", "strike", "tau_years"))
+    rows = tau >= MIN_TAU
+    if params is not None and rows.any():
+        vols[rows], by = slopes(params, forward[rows], strike[rows], tau[rows])
+        errors[rows] = np.sqrt(np.einsum("ij,jk,ik->i", by, _covariance(fit), by))
+    return vols, errors
+
+
+def _covariance(fit: Mapping[Any, Any]) -> Floats:
+    whole = np.zeros((len(PARAMETERS), len(PARAMETERS)))
+    for i, row in enumerate(fit["covariance"]["lower"]):
+        whole[i, : i + 1] = whole[: i + 1, i] = row
+    return whole
+
+
+def _z_scores(
+    contract: pd.Series, difference: Floats, history: Mapping[str, pd.DataFrame] | None
+) -> tuple[Floats, np.ndarray]:
+    known = difference[np.isfinite(difference)]
+    scale = MAD_TO_SIGMA * float(np.median(np.abs(known))) if len(known) else 0.0
+    z = difference / scale if scale > 0 else np.full(len(difference), np.nan)
+    basis = np.where(np.isfinite(z), "surface", "none").astype(object)
+    if history and not history[TABLE].empty:
+        past = history[TABLE].groupby("contract")["difference"].agg(["count", "mean", "std"])
+        mine = past.reindex(contract)
+        own = (difference - mine["mean"].to_numpy()) / mine["std"].to_numpy()
+        long = (mine["count"].to_numpy() >= _LEAST_PAST) & np.isfinite(own)
+        z, basis[long] = np.where(long, own, z), "history"
+    return z, basis
+
+
+def _edge_usd(market: pd.DataFrame, model: Floats, discount: Floats) -> Floats:
+    columns = [numbers(market, name) for name in ("forward", "strike", "tau_years")]
+    is_call = flags(market, "is_call")
+
+    def value(vol: Floats) -> Floats:
+        whole, rows = np.full(len(market), np.nan), np.isfinite(vol)
+        forward, strike, tau = (column[rows] for column in columns)
+        whole[rows] = black.price(forward, strike, tau, vol[rows], is_call[rows], discount[rows])
+        return whole
+
+    fair = value(model)
+    over_ask, under_bid = fair - value(numbers(market, "ask_iv")), fair - value(numbers(market, "bid_iv"))
+    return np.where(over_ask > 0, over_ask, np.where(under_bid < 0, under_bid, np.nan))
+
+
+def _quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
+    return {
+        "n_contracts": len(frame),
+        **counts(frame["status"], "n_status"),
+        "n_outside_spread": int(frame["edge_usd"].notna().sum()),
+        "median_difference_bps": finite(frame["difference"].median() * 1e4),
+        "median_absolute_difference_bps": finite(frame["difference"].abs().median() * 1e4),
+    }
+
+
+STAGE = Stage("mispricing", (IMPLIED_VOLS, FORWARDS, HESTON_FIT, HISTORY), "2", compute)
