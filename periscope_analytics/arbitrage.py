@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,14 @@ class Surface(Protocol):
     @property
     def slices(self) -> Sequence[Slice]:
         """Slices by increasing tau."""
+
+
+@runtime_checkable
+class _Anchored(Protocol):
+    """A slice that knows its total variance at the forward."""
+
+    @property
+    def atm_total_variance(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,12 +83,17 @@ def certificate_grid(slices: Sequence[Slice], n: int = GRID_POINTS) -> Floats:
     greatest total vol at the money of the slices, but K at least 3: dense where the shortest smile bends,
     and far into the longest's wings. A slice whose variance at the money is not positive does not count.
     """
-    atm = np.array([float(each.total_variance(0.0)) for each in slices])
+    atm = np.array([_at_forward(each) for each in slices])
     deviation = np.sqrt(atm[np.isfinite(atm) & (atm > 0.0)])
     width = FINENESS * float(deviation.min()) if deviation.size else FINENESS
     reach = max(LEAST_REACH, DEVIATIONS * float(deviation.max())) if deviation.size else LEAST_REACH
     most = float(np.arcsinh(reach / width))
     return np.asarray(width * np.sinh(np.linspace(-most, most, n)))
+
+
+def _at_forward(smile: Slice) -> float:
+    """Return total variance at the forward."""
+    return float(smile.atm_total_variance if isinstance(smile, _Anchored) else smile.total_variance(0.0))
 
 
 def certify(surface: Surface) -> Certificate:

@@ -16,19 +16,21 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import erfinv
 
 from periscope_analytics.arbitrage import LARGEST_SLOPE, ROUNDING, Certificate, certificate_grid
+from periscope_analytics.implied_vol import implied_vol
 from periscope_analytics.kernels import slice as kernel
-from periscope_analytics.kernels.slice_law import bspline
-from periscope_analytics.served import ServedSurface, onward, tau_of
-from periscope_analytics.slice import SliceParams, geometry
+from periscope_analytics.kernels.slice_law import bspline, examine
+from periscope_analytics.served import ServedSurface, onward, taus_of
+from periscope_analytics.slice import WING, SliceParams, gaussian_inverse, geometry
 
 Floats = NDArray[np.float64]
 
 STRIKES, TENORS = 2000, 200
 UNIT_TOLERANCE = 1e-6
 
-_FEW = 400
+_EVERY = 5
 _FIRST_SHARE = 1.0 / 3.0
 
 
@@ -55,20 +57,35 @@ class ServedCertificate(Certificate):
     g_by_slice: Floats
 
 
+class _Laws(NamedTuple):
+    """Laws of shares of one step, a row for each."""
+
+    tenors: Floats
+    mass: Floats
+    put: Floats
+    call: Floats
+
+
 class _Found(NamedTuple):
+    """Tenors examined, points counted, and what the expiries' laws are on the grid."""
+
     tenors: Floats
     butterfly: int
     calendar: int
     mass_error: float
     mean_error: float
+    variance: Floats
+    g: Floats
 
 
 def certify_served(surface: ServedSurface) -> ServedCertificate:
     """Examine a served surface for static arbitrage on 2,000 log-moneynesses x 200 maturities.
 
-    Counts are of the whole grid, which reaches from a share of the first expiry to beyond the last; strikes
-    where the law's grid ends to be trusted are left out, total variance being linear beyond. `min_g`,
-    `min_calendar` and the wings are those of the expiries, the former two on 400 of the strikes.
+    The maturities reach from a share of the first expiry to beyond the last; strikes where the law's grid
+    ends to be trusted are left out, total variance being linear beyond. `n_calendar` counts prices that fall
+    from a maturity to the next, `n_butterfly` negative probabilities: between a law's points the density is
+    linear, so there are no others. `min_g`, `min_calendar` and the wings are those of the expiries, the
+    former two on every fifth of the strikes.
 
     Parameters
     ----------
@@ -81,22 +98,20 @@ def certify_served(surface: ServedSurface) -> ServedCertificate:
         2.
     """
     slices = surface.slices
-    (left, _), (right, _) = slices[0].wings
+    ends = WING * slices[0].grid.k_min, WING * slices[0].grid.k_max
     grid = certificate_grid(slices, STRIKES)
-    grid = grid[(grid >= left) & (grid <= right)]
-    few = grid[:: max(grid.size // _FEW, 1)]
+    grid = np.concatenate([[ends[0]], grid[(grid > ends[0]) & (grid < ends[1])], [ends[1]]])
     found = _examined(surface, grid)
-    steps = np.diff(np.stack([each.total_variance(few) for each in slices]), axis=0)
-    g = np.stack([each.g(few) for each in slices])
-    wings = np.array([(each.left_slope, each.right_slope) for each in slices]).max(axis=0)
-    is_free = not (found.butterfly or found.calendar) and bool(np.all(g >= -ROUNDING))
+    steps = np.diff(found.variance, axis=0)
+    left, right = (float(found.variance[:, i].max() / abs(grid[i])) for i in (0, -1))
+    is_free = not (found.butterfly or found.calendar) and bool(np.all(found.g >= -ROUNDING))
     is_one = max(found.mass_error, found.mean_error) <= UNIT_TOLERANCE
     return ServedCertificate(
-        is_free=is_free and is_one and float(wings.max()) <= LARGEST_SLOPE + ROUNDING,
-        min_g=float(g.min()),
+        is_free=is_free and is_one and max(left, right) <= LARGEST_SLOPE + ROUNDING,
+        min_g=float(found.g.min()),
         min_calendar=float(steps.min()) if steps.size else np.nan,
-        left_wing=float(wings[0]),
-        right_wing=float(wings[1]),
+        left_wing=left,
+        right_wing=right,
         grid=grid,
         n_slices=len(slices),
         n_butterfly=found.butterfly,
@@ -105,7 +120,7 @@ def certify_served(surface: ServedSurface) -> ServedCertificate:
         mass_error=found.mass_error,
         mean_error=found.mean_error,
         second_mode=max(map(second_mode, slices)),
-        g_by_slice=g.min(axis=1),
+        g_by_slice=found.g.min(axis=1),
     )
 
 
@@ -114,40 +129,58 @@ def second_mode(params: SliceParams) -> float:
     return float(kernel.second_mode(geometry(params.grid).x, params.law.mass))
 
 
-def maturities(surface: ServedSurface) -> Iterator[SliceParams]:
-    """Yield 200 slices in order of tau, or two for each expiry: the expiries and shares of steps between."""
+def _laws(surface: ServedSurface) -> Iterator[_Laws]:
+    """Yield the laws of 200 maturities in order, or two for each expiry; a step's last is its expiry's."""
     steps = [*surface.slices, onward(surface.slices[-1])]
     spare = max(TENORS - len(surface.slices), len(steps))
     for i, step in enumerate(steps):
         number = spare * (i + 1) // len(steps) - spare * i // len(steps)
         least = _FIRST_SHARE if i == 0 else 0.0
-        for j in range(1, number + 1):
-            share = least + (1.0 - least) * j / (number + 1)
-            part = step.at(share, step.tau)
-            yield part.at(share, tau_of(part, step))
-        if i < len(surface.slices):
-            yield step
+        shares = least + (1.0 - least) * np.arange(1, number + 2) / (number + 1)
+        yield _shared(step, shares if i < len(surface.slices) else shares[:-1])
+
+
+def _shared(step: SliceParams, shares: Floats) -> _Laws:
+    """Return the laws of those shares of a step."""
+    shape = geometry(step.grid)
+    mass, put, call = (np.empty((shares.size, shape.x.size)) for _ in range(3))
+    groups = [slice(i, i + 1) for i in range(shares.size)] if step.previous is None else [slice(None)]
+    for rows in groups:
+        before, put_before, call_before = step.at(float(shares[rows][0]), step.tau).base()
+        gain = np.empty_like(mass[rows])
+        kernel.take_shares(shape.grid[1], step.law.inverse, shares[rows], before, gain, mass[rows])
+        put[rows], call[rows] = put_before + gain, call_before + gain
+    first, weight = np.empty(1, np.int64), np.empty((1, 4))
+    bspline(shape.knots, np.ones(1), first, weight)
+    at_forward = call[:, first[0] : first[0] + 4] @ weight[0]
+    return _Laws(taus_of(shares, 8.0 * erfinv(at_forward) ** 2, step), mass, put, call)
 
 
 def _examined(surface: ServedSurface, grid: Floats) -> _Found:
-    shape = geometry(surface.slices[0].grid)
+    shape, n_puts = geometry(surface.slices[0].grid), int(np.searchsorted(grid, 0.0))
+    strike = np.exp(grid)
     first, weight = np.empty(grid.size, np.int64), np.empty((grid.size, 4))
-    bspline(shape.knots, np.exp(grid), first, weight)
-    lower, upper = _density_weights(shape.knots, np.exp(grid), first)
-    before, put, call = np.zeros(grid.size), np.empty(grid.size), np.empty(grid.size)
+    bspline(shape.knots, strike, first, weight)
+    price, price_at, mass_at = np.zeros(grid.size), [], []
     tenors, butterfly, calendar, mass_error, mean_error = [], 0, 0, 0.0, 0.0
-    for each in maturities(surface):
-        mass = each.law.mass
-        kernel.blend(first, weight, each.law.put, put)
-        kernel.blend(first, weight, each.law.call, call)
-        price = np.where(grid < 0.0, put, call)
-        butterfly += int(np.count_nonzero(lower * mass[first + 1] + upper * mass[first + 2] < 0.0))
-        calendar += int(np.count_nonzero(price < before * (1.0 - ROUNDING)))
-        mass_error = max(mass_error, abs(float(mass[1:-1].sum()) - 1.0))
-        mean_error = max(mean_error, abs(float(mass @ shape.grid[0]) - 1.0))
-        tenors.append(each.tau)
-        before = price
-    return _Found(np.array(tenors), butterfly, calendar, mass_error, mean_error)
+    for i, laws in enumerate(_laws(surface)):
+        for put, call in zip(laws.put, laws.call, strict=True):
+            calendar += examine(first, weight, n_puts, put, call, ROUNDING, price)
+        inner = laws.mass[:, 1:-1]
+        butterfly += int(np.count_nonzero(inner < 0.0))
+        mass_error = max(mass_error, float(np.abs(inner.sum(axis=1) - 1.0).max()))
+        mean_error = max(mean_error, float(np.abs(laws.mass @ shape.grid[0] - 1.0).max()))
+        tenors.append(laws.tenors)
+        if i < len(surface.slices):
+            price_at.append(price.copy())
+            mass_at.append(laws.mass[-1])
+    few = np.append(np.arange(0, grid.size - 1, _EVERY), grid.size - 1)
+    k, at, prices, masses = grid[few], first[few], np.array(price_at)[:, few], np.array(mass_at)
+    variance = np.asarray(implied_vol(prices, 1.0, strike[few], 1.0, k >= 0.0).sigma) ** 2
+    lower, upper = _density_weights(shape.knots, strike[few], at)
+    density = strike[few] * (lower * masses[:, at + 1] + upper * masses[:, at + 2])
+    g = density * gaussian_inverse(k, variance)
+    return _Found(np.concatenate(tenors), butterfly, calendar, mass_error, mean_error, variance, g)
 
 
 def _density_weights(knots: Floats, strike: Floats, first: NDArray[np.int64]) -> tuple[Floats, Floats]:

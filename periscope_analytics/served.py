@@ -104,22 +104,22 @@ class ServedSurface:
         return cls(tuple(slices))
 
 
-def tau_of(part: SliceParams, step: SliceParams) -> float:
-    """Return the maturity of a share of a step: total variance at the forward is linear in time.
+def taus_of(fractions: Floats, variances: Floats, step: SliceParams) -> Floats:
+    """Return the maturities of shares of a step: total variance at the forward is linear in time.
 
     Parameters
     ----------
-    part : SliceParams
-        ``step.at(fraction, ...)``, with any tau.
+    fractions, variances : ndarray
+        Shares of the step, and total variance at the forward after each.
     step : SliceParams
         A fitted slice, or what :func:`onward` gives.
     """
     start, floor = _start(step)
     if step.tau <= start:
-        return start * part.atm_total_variance / floor
+        return start * variances / floor
     rise = step.atm_total_variance - floor
     flat = rise <= _FLAT * step.atm_total_variance
-    share = part.fraction if flat else (part.atm_total_variance - floor) / rise
+    share = fractions if flat else (variances - floor) / rise
     return start + share * (step.tau - start)
 
 

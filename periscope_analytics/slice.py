@@ -29,7 +29,7 @@ from periscope_analytics.kernels.slice_law import atm_variance, bspline, control
 
 Floats = NDArray[np.float64]
 
-_WING = 0.8
+WING = 0.8
 _INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 _FLOOR, _DECAY = 1e-30, 5.0
 _QUANTILE_POINTS = 2000
@@ -222,7 +222,7 @@ class SliceParams:
     @cached_property
     def wings(self) -> tuple[tuple[float, float], tuple[float, float]]:
         """Where the grid ends to be trusted, left and right: k, and total variance over abs(k) there."""
-        ends = _WING * np.array([self.grid.k_min, self.grid.k_max])
+        ends = WING * np.array([self.grid.k_min, self.grid.k_max])
         slopes = self._inner_variance(ends) / np.abs(ends)
         return (float(ends[0]), float(slopes[0])), (float(ends[1]), float(slopes[1]))
 
@@ -261,7 +261,7 @@ class SliceParams:
         first = weight * np.where(at < 0.0, below - ndtr(-d2), ndtr(d2) - above)
         first = np.where(inside == at, first, np.where(at < 0.0, -left[1], right[1]))
         lean = (1.0 - 0.5 * at * first / w) ** 2 - 0.25 * first**2 * (1.0 / w + 0.25)
-        g = self._inner_density(inside) * _gaussian_inverse(inside, w)
+        g = self._inner_density(inside) * gaussian_inverse(inside, w)
         return first, np.where(inside == at, 2.0 * (g - lean), 0.0)
 
     def _probabilities(self, k: Floats) -> tuple[Floats, Floats]:
@@ -310,7 +310,7 @@ class SliceParams:
         inner = self._inner_density(inside)
         if np.all(inside == at):
             return inner
-        return np.where(inside == at, inner, self.g(at) / _gaussian_inverse(at, self.total_variance(at)))
+        return np.where(inside == at, inner, self.g(at) / gaussian_inverse(at, self.total_variance(at)))
 
     def _inner_density(self, k: Floats) -> Floats:
         strike = np.exp(k.ravel())
@@ -324,7 +324,7 @@ class SliceParams:
         left, right = self.wings
         inside, w = np.clip(at, left[0], right[0]), self.total_variance(at)
         beyond = 0.25 - 0.25 * np.where(at < 0.0, left[1], right[1]) ** 2 * (1.0 / w + 0.25)
-        return np.where(inside == at, self._inner_density(inside) * _gaussian_inverse(inside, w), beyond)
+        return np.where(inside == at, self._inner_density(inside) * gaussian_inverse(inside, w), beyond)
 
     def local_vol(self, k: ArrayLike) -> Floats:
         """Return Dupire's local vol just before `tau`, decimals; constant beyond `wings`.
@@ -382,7 +382,7 @@ class SliceParams:
         return cls(knots=knots, values=values, grid=GridRule(**numbers["grid"]), previous=previous, **own)
 
 
-def _gaussian_inverse(k: Floats, w: Floats) -> Floats:
+def gaussian_inverse(k: Floats, w: Floats) -> Floats:
     """Return one over Black's density of ln(S / F) at k with total variance w."""
     with np.errstate(over="ignore"):
         return np.asarray(np.sqrt(2.0 * np.pi * w) * np.exp((k + 0.5 * w) ** 2 / (2.0 * w)))

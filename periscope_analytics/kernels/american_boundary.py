@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
-from numba.extending import intrinsic, overload
+from numba import njit
 from numpy.typing import NDArray
+
+from periscope_analytics.kernels.fused import fused
 
 Floats = NDArray[np.float64]
 
@@ -33,31 +33,6 @@ MOST_POINTS = 1024
 _DRIFT, _LEVEL, _HALF, _PER, _DOWN, _UP, _DOWN_TERM, _UP_TERM, _H = (MOST_POINTS * j for j in range(9))
 _SIZE = MOST_POINTS * 9
 _LARGEST_CHANGE = 1e-3
-
-
-@intrinsic
-def _multiply_add(_context: Any, _a: Any, _b: Any, _c: Any) -> Any:
-    """Emit LLVM's fmuladd: one rounding where the processor has it in one instruction, else two."""
-    double = ir.DoubleType()
-
-    def emit(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        shape = ir.FunctionType(double, [double, double, double])
-        return builder.call(builder.module.declare_intrinsic("llvm.fmuladd", [double], shape), arguments)
-
-    return types.float64(types.float64, types.float64, types.float64), emit
-
-
-def fused(a: float, b: float, c: float) -> float:
-    """Return a b + c, which kernels compile to one instruction."""
-    return a * b + c
-
-
-@overload(fused)
-def _compiled_fused(_a: Any, _b: Any, _c: Any) -> Any:
-    def compiled(_a: Any, _b: Any, _c: Any) -> Any:
-        return _multiply_add(_a, _b, _c)
-
-    return compiled
 
 
 @njit(cache=True, error_model="numpy")

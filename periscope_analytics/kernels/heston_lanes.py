@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from periscope_analytics.kernels.black_lanes import fused
+from periscope_analytics.kernels.fused import fused
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]

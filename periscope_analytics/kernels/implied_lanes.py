@@ -9,13 +9,11 @@ for word: callers and callees stay in one file, because numba's cache does not s
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir  # type: ignore[import-untyped]
-from numba import njit, types
-from numba.extending import intrinsic, overload
+from numba import njit
 from numpy.typing import NDArray
+
+from periscope_analytics.kernels.fused import fused
 
 Floats = NDArray[np.float64]
 Marks = NDArray[np.bool_]
@@ -31,31 +29,6 @@ _X, _B, _EDGE, _PER_EDGE, _TARGET, _SIDE, _S, _PER_S, _H, _TAIL, _OTHER, _RATIO,
     BLOCK * j for j in range(14)
 )
 _SIZE = BLOCK * 14
-
-
-@intrinsic
-def _multiply_add(_context: Any, _a: Any, _b: Any, _c: Any) -> Any:
-    """Emit LLVM's fmuladd: one rounding where the processor has it in one instruction, else two."""
-    double = ir.DoubleType()
-
-    def emit(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-        shape = ir.FunctionType(double, [double, double, double])
-        return builder.call(builder.module.declare_intrinsic("llvm.fmuladd", [double], shape), arguments)
-
-    return types.float64(types.float64, types.float64, types.float64), emit
-
-
-def fused(a: float, b: float, c: float) -> float:
-    """Return a b + c, which kernels compile to one instruction."""
-    return a * b + c
-
-
-@overload(fused)
-def _compiled_fused(_a: Any, _b: Any, _c: Any) -> Any:
-    def compiled(_a: Any, _b: Any, _c: Any) -> Any:
-        return _multiply_add(_a, _b, _c)
-
-    return compiled
 
 
 @njit(cache=True, error_model="numpy")

@@ -477,3 +477,15 @@ def take_step(
         inverse[j] = (math.exp(-local) / scale2 + 1.0 / ceiling) / (fraction * cell[j])
     solve(link, inverse, before, gain, pivot)
     settle(link, inverse, gain, before, after)
+
+
+@njit(cache=True, error_model="numpy")
+def take_shares(
+    link: Floats, inverse: Floats, fractions: Floats, before: Floats, gains: Floats, masses: Floats
+) -> None:
+    """Fill gains and laws of shares of one step, a row for each, from 1/b of the whole step."""
+    pivot = np.empty(before.size)
+    for s in range(fractions.size):
+        part = inverse / fractions[s]
+        solve(link, part, before, gains[s], pivot)
+        settle(link, part, gains[s], before, masses[s])
