@@ -33,7 +33,7 @@ LEAST_ERROR = 3e-4
 """Error of an expiry's rate that its quotes do not show: settlement, stale strikes."""
 
 GREATEST_ERROR = 0.02
-_HUBER = 2.0
+_FAR = 2.0
 _ITERATIONS = 5
 
 
@@ -63,7 +63,7 @@ def fit_zero_rates(
     Returns
     -------
     ZeroRates
-        The error is at most `spread`; residuals beyond two errors count less (Huber).
+        The error is at most `spread`; those beyond two errors count ever less.
     """
     with np.errstate(all="ignore"):
         own, error = -np.log(discount) / tau, discount_stderr / discount / tau
@@ -80,7 +80,7 @@ def fit_zero_rates(
     for _ in range(_ITERATIONS):
         gain = np.linalg.solve(among + np.diag(variance * weight), cross.T).T
         mean = gain @ value
-        weight = np.maximum(np.abs(value - mean[seen]) / np.sqrt(variance) / _HUBER, 1.0)
+        weight = np.maximum(np.abs(value - mean[seen]) / np.sqrt(variance) / _FAR, 1.0) ** 2
     rate[ahead] += mean
     stderr[ahead] = np.sqrt(np.maximum(np.diag(prior) - np.sum(gain * cross, axis=1), 0.0))
     return ZeroRates(rate, stderr)

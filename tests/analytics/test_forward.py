@@ -16,8 +16,12 @@ from periscope_analytics.american_forward import fit_american_forward
 from periscope_analytics.daycount import year_fraction
 from periscope_analytics.errors import Status
 from periscope_analytics.forward import (
+    Pairs,
     fit_forward,
+    fit_forwards,
     fit_inverse_forward,
+    free_discounts,
+    two_sided,
     weighted_median,
 )
 from periscope_analytics.market import parse_occ
@@ -71,6 +75,20 @@ def test_stale_and_wide_quotes_do_not_move_it():
     assert fit.stderr < 0.1
 
 
+def test_one_narrow_strike_does_not_make_the_others_outliers():
+    """A strike that carries most of the weight has no dispersion of its own to measure the others by."""
+    rng = np.random.default_rng(2)
+    errors = []
+    for _ in range(100):
+        q = quotes(101.0, 0.97, 0.10, rng)
+        for i, exact in enumerate(quotes(101.0, 0.97, 0.0)[1:], start=1):
+            q[i][20] = exact[20] + (0.01 if i in (2, 4) else -0.01)
+        fit = fit_forward(*q, discount=0.97)
+        errors.append(abs(fit.forward - 101.0) / fit.stderr)
+        assert fit.stderr < 0.03
+    assert np.max(errors) < 3.0
+
+
 def test_absent_sides_are_left_out():
     q = quotes(101.0, 0.97, 0.01)
     q[1][::4] = 0.0
@@ -120,6 +138,25 @@ def test_nothing_raises_and_ok_means_numbers(rows, discount):
         if fit.status is Status.OK:
             assert np.all(np.isfinite([fit.forward, fit.discount, fit.stderr, fit.residual]))
             assert fit.forward > 0.0
+
+
+def test_many_expiries_at_once_are_the_same_as_one_by_one():
+    rng = np.random.default_rng(8)
+    columns = [quotes(f, 0.99, 0.05, rng) for f in (95.0, 101.0, 150.0, 108.0)]
+    columns.insert(2, [column[:2] for column in columns[0]])
+    pairs = [two_sided(*each) for each in columns]
+    start = np.concatenate(([0], np.cumsum([len(each.strike) for each in pairs])))
+    joined = Pairs(*(np.concatenate(column) for column in zip(*pairs, strict=True)))
+    discount = np.array([0.99, 0.98, 0.99, 0.99, np.nan])
+    fits = fit_forwards(start, joined, discount)
+    expected = [Status.OK, Status.OK, Status.TOO_FEW_STRIKES, Status.OUT_OF_RANGE, Status.INVALID_VALUE]
+    assert list(fits.status) == expected
+    for i in (0, 1):
+        one = fit_forward(*columns[i], discount=discount[i])
+        assert (fits.forward[i], fits.stderr[i], fits.n_used[i]) == (one.forward, one.stderr, one.n_used)
+    told, stderr = free_discounts(start, joined)
+    assert told[0] == pytest.approx(0.99, abs=4.0 * stderr[0])
+    assert np.isinf(stderr[2])
 
 
 def test_wrong_columns_are_named():
