@@ -92,14 +92,25 @@ def ingest(
     land_only: Annotated[
         bool, typer.Option("--land-only", help="Put the bytes in the lake and stop.")
     ] = False,
+    column_map: Annotated[
+        Path | None, typer.Option("--map", help="Column map (TOML or JSON) of the generic layout.")
+    ] = None,
+    withdraw: Annotated[
+        bool,
+        typer.Option(
+            "--withdraw",
+            help="Take these files back (named by path or sha256): what was current before is current again.",
+        ),
+    ] = False,
 ) -> None:
-    """Take in files of option chains and build everything from them."""
+    """Take in files of option chains and build everything from them, or take them back."""
     from app.terminal import ingest as command
     from app.terminal.reading import load_settings
 
     settings = load_settings()
-    asked = command.wanted(layout, universe, symbols, from_, to)
-    _finish(command.ingest(paths, asked, settings, land_only), 2)
+    asked = command.wanted(layout, universe, symbols, from_, to, column_map)
+    act = command.withdraw if withdraw else command.ingest
+    _finish(act(paths, asked, settings, land_only), 2)
 
 
 @app.command()
@@ -167,6 +178,19 @@ def restore(folder: Annotated[Path, typer.Argument(help="Folder that `periscope 
     from app.terminal import backup as command
 
     command.restore(folder)
+
+
+@app.command()
+def purge(
+    older_than: Annotated[
+        int | None, typer.Option(min=30, help="Days of quotes to keep; default: the retention setting.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Verify and say what would go.")] = False,
+) -> None:
+    """Drop old quotes whose raw bytes are verified in the lake; the ledger keeps their publications."""
+    from app.terminal import purge as command
+
+    command.purge(older_than, dry_run)
 
 
 def _finish(fine: bool, code: int) -> None:

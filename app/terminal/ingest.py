@@ -6,11 +6,13 @@ not: formats (``periscope_assets.sources``), landing and building (``periscope_a
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +22,8 @@ from periscope_analytics.conventions import check_symbol, listing
 from periscope_assets.settings import Settings
 from periscope_assets.sources import files
 from periscope_assets.sources.base import SourceError
-from periscope_assets.sources.layouts import LAYOUTS
+from periscope_assets.sources.layouts import LAYOUTS, generic
+from periscope_assets.sources.layouts.column_map import read_map
 
 if TYPE_CHECKING:
     from periscope_assets.defs.metadata import Line
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 
 CHAIN_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".json", ".json.gz", ".txt.gz")
 """Names that a folder is searched for; a file named on the command line may be called anything."""
+
+_LARGEST_MAP = 64 * 1024
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,8 @@ class Wanted:
         Empty for all.
     first, last : date
         Session dates, both included.
+    column_map : bytes or None
+        For the generic layout.
     """
 
     layout: str | None
@@ -50,6 +58,7 @@ class Wanted:
     symbols: tuple[str, ...]
     first: date
     last: date
+    column_map: bytes | None = None
 
     def takes(self, manifest: RawManifest) -> bool:
         """Whether a landed symbol and session is asked for."""
@@ -63,6 +72,7 @@ def wanted(
     symbols: str | None,
     first: str | None,
     last: str | None,
+    column_map: Path | None = None,
 ) -> Wanted:
     """Check what a person typed.
 
@@ -79,7 +89,21 @@ def wanted(
     if start > end:
         raise UserError(f"--from {start} is after --to {end}")
     names = () if symbols is None else tuple(_symbol(part.strip()) for part in symbols.split(","))
-    return Wanted(layout, universe, names, start, end)
+    if column_map is None and layout == generic.Generic.name:
+        raise UserError("--layout generic: needs a column map; give it with --map FILE")
+    if column_map is not None and layout not in (None, generic.Generic.name):
+        raise UserError(f"--map: only the generic layout reads a map, not {layout}")
+    given = None if column_map is None else _map(column_map)
+    return Wanted(layout if given is None else generic.Generic.name, universe, names, start, end, given)
+
+
+def _map(path: Path) -> bytes:
+    try:
+        content = files.read_bytes(path, _LARGEST_MAP)
+        read_map(content, path.name)
+    except SourceError as error:
+        raise UserError(f"--map: {error}") from None
+    return content
 
 
 def _symbol(text: str) -> str:
@@ -87,6 +111,46 @@ def _symbol(text: str) -> str:
         return check_symbol(text)
     except ValueError as error:
         raise UserError(f"--symbols: {error}") from None
+
+
+def withdraw(paths: Sequence[Path], asked: Wanted, settings: Settings, land_only: bool) -> bool:
+    """Take back files, named by themselves or by their sha256; return whether all of them went out.
+
+    What was current before them is current again, as a new publication; what they alone gave is withdrawn.
+
+    Raises
+    ------
+    UserError
+        If nothing of what was asked for had been taken in.
+    """
+    from periscope_assets.pipeline import withdrawals
+    from periscope_assets.store.connect import open_lake
+
+    lake = open_lake(settings)
+    targets, complete = _taken_in(paths, lake)
+    chosen = _choose(targets, asked, complete)
+    for manifest in withdrawals.withdraw(lake, chosen, datetime.now(UTC)):
+        say(f"{manifest.symbol}  {manifest.session}  {manifest.name}")
+    return complete if land_only else _build(chosen, asked, settings) and complete
+
+
+def _taken_in(paths: Sequence[Path], lake: Lake) -> tuple[list[RawManifest], bool]:
+    found: list[RawManifest] = []
+    complete = True
+    for path in paths:
+        try:
+            named = not path.exists() and _SHA256.fullmatch(path.name)
+            digest = path.name if named else sha256(files.read_bytes(path)).hexdigest()
+        except SourceError as error:
+            complain(str(error))
+            complete = False
+            continue
+        manifests = lake.manifests_of(digest)
+        if not manifests:
+            complain(f"{path.name}: was never taken in (sha256 {digest[:12]}...)")
+            complete = False
+        found += manifests
+    return found, complete
 
 
 def ingest(paths: Sequence[Path], asked: Wanted, settings: Settings, land_only: bool) -> bool:
@@ -99,7 +163,7 @@ def ingest(paths: Sequence[Path], asked: Wanted, settings: Settings, land_only: 
     """
     from periscope_assets.store.connect import open_lake
 
-    landed, complete = _land(paths, open_lake(settings), asked.layout)
+    landed, complete = _land(paths, open_lake(settings), asked)
     chosen = _choose(landed, asked, complete)
     early = sorted({one.session for one in chosen if one.session < settings.first_date})
     if early:
@@ -116,8 +180,10 @@ def ingest(paths: Sequence[Path], asked: Wanted, settings: Settings, land_only: 
     return _build(chosen, asked, settings) and complete
 
 
-def _land(paths: Sequence[Path], lake: Lake, layout: str | None) -> tuple[list[RawManifest], bool]:
-    from periscope_assets.pipeline import land
+def _land(paths: Sequence[Path], lake: Lake, asked: Wanted) -> tuple[list[RawManifest], bool]:
+    from periscope_assets.pipeline import land, withdrawals
+
+    beside = {} if asked.column_map is None else {generic.MAP: asked.column_map}
 
     landed: list[RawManifest] = []
     complete = True
@@ -127,7 +193,10 @@ def _land(paths: Sequence[Path], lake: Lake, layout: str | None) -> tuple[list[R
             if files.is_companion(payload.content):
                 say(f"{path.name}  skipped: it explains the files beside it")
                 continue
-            landed += land(lake, payload, layout)
+            payload = replace(payload, companions={**payload.companions, **beside})
+            taken = land(lake, payload, asked.layout)
+            withdrawals.reinstate(lake, taken, datetime.now(UTC))
+            landed += taken
         except SourceError as error:
             complain(f"{error} [{path}]" if path.name not in str(error) else str(error))
             complete = False
@@ -227,6 +296,8 @@ def _report(lines: Sequence[Line], manifests: Sequence[RawManifest], store: Read
                 f"{head.quality['n_accepted']:,} accepted + {head.quality['n_quarantined']:,} quarantined"
             )
             say(f"{symbol}  {when(as_of)}  {_verdict(made)}  {counts}  ({name})")
+        elif any(line.outcome == "withdrawn" for line in made):
+            say(f"{symbol}  {when(as_of)}  withdrawn  ({name})")
     for line in mine:
         if line.error:
             complain(f"{line.symbol} {line.session} {line.dataset}: {line.error}")

@@ -24,6 +24,7 @@ from periscope_assets.pipeline.outcomes import (
     unchanged,
     versions,
     with_rows,
+    withdrawn,
 )
 from periscope_assets.pipeline.withdrawals import standing
 from periscope_assets.settings import Settings
@@ -148,9 +149,7 @@ class Pipeline:
         latest = {as_of: manifest for manifest in standing(manifests) for as_of in manifest.as_of}
         drafts = [self._raw_draft(manifest, as_of, run_id) for as_of, manifest in sorted(latest.items())]
         gone = {as_of: each for each in manifests for as_of in each.as_of if as_of not in latest}
-        for as_of, manifest in sorted(gone.items()):
-            version = digest([WITHDRAWN, manifest.sha256])
-            drafts += self._withdrawn(RAW, symbol, as_of, version, {}, manifest.layout, run_id)
+        drafts += [withdrawn(RAW, each, as_of, run_id) for as_of, each in sorted(gone.items())]
         return self._publish(drafts, session, fence)
 
     def option_quotes(self, symbol: str, session: date, run_id: str) -> list[Outcome]:
@@ -287,30 +286,8 @@ class Pipeline:
         self, dataset: str, heads: _Heads, session: date, run_id: str, fence: int
     ) -> list[Outcome]:
         """Withdraw what was made from snapshots that are withdrawn now."""
-        drafts: list[Draft] = []
-        for entry in heads.withdrawn:
-            version = digest([WITHDRAWN, entry.version])
-            inputs = {entry.dataset: entry.version}
-            drafts += self._withdrawn(
-                dataset, entry.symbol, entry.as_of, version, inputs, entry.source, run_id
-            )
+        drafts = [withdrawn(dataset, entry, entry.as_of, run_id) for entry in heads.withdrawn]
         return self._publish(drafts, session, fence) if drafts else []
-
-    def _withdrawn(
-        self,
-        dataset: str,
-        symbol: str,
-        as_of: datetime,
-        version: str,
-        inputs: Mapping[str, str],
-        source: str,
-        run_id: str,
-    ) -> list[Draft]:
-        """Return the draft that takes a snapshot out; none where there is no such snapshot."""
-        head = self._head(dataset, symbol, as_of)
-        if head is None:
-            return []
-        return [Draft(dataset, symbol, as_of, version, "1", dict(inputs), WITHDRAWN, source, run_id)]
 
     def _head(self, dataset: str, symbol: str, as_of: datetime) -> LedgerEntry | None:
         return self.store.head(dataset, symbol, as_of=as_of, statuses=_ANY_STATUS)
@@ -319,6 +296,7 @@ class Pipeline:
         known: dict[str, Callable[[], object]] = {
             "zero_rates": lambda: dict(self.settings.rates.zero_rates),
             "dividends": lambda: self._landed.dividends(symbol, origin),
+            "signals": lambda: self.settings.signals.model_dump(),
         }
         return {name: known[name]() for name in stage.settings}
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from periscope_assets.store.repository import PUBLISHED, Draft, LedgerEntry, Quality, Receipt
+from periscope_assets.store.lake import RawManifest
+from periscope_assets.store.repository import PUBLISHED, WITHDRAWN, Draft, LedgerEntry, Quality, Receipt
 from periscope_assets.transforms.frames import digest
 from periscope_assets.transforms.stage import Stage, StageResult
 
@@ -87,6 +88,16 @@ def draft_of(
         frames=result.frames,
         quality=with_rows(result),
     )
+
+
+def withdrawn(dataset: str, origin: LedgerEntry | RawManifest, as_of: datetime, run_id: str) -> Draft:
+    """Return the draft that takes a snapshot out, because of a withdrawn entry or a manifest that is gone."""
+    if isinstance(origin, LedgerEntry):
+        name, cause, source = origin.dataset, origin.version, origin.source
+    else:
+        name, cause, source = "withdrawn", origin.sha256, f"files:{origin.layout}"
+    version = digest([WITHDRAWN, dataset, cause])
+    return Draft(dataset, origin.symbol, as_of, version, "1", {name: cause}, WITHDRAWN, source, run_id)
 
 
 def published(draft: Draft, receipt: Receipt, session: date) -> Outcome:

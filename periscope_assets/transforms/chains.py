@@ -112,11 +112,11 @@ def _quarantine(rows: pd.DataFrame, verdict: rules.Verdict) -> pd.DataFrame:
         {
             "raw_line": rows["raw_line"].astype("int64").to_numpy(),
             "side": np.where(rows["is_call"].astype(bool), "call", "put"),
-            "contract": rows["contract"].to_numpy(dtype=object),
+            "contract": rows["contract"].array,
             "reason": pd.array(verdict.reasons, dtype="str"),
             "rule_version": np.array(verdict.versions, dtype=np.int64),
             "detail": pd.array(verdict.details, dtype="str"),
-            "record": [_as_json(row) for row in rows.to_dict("records")],
+            "record": pd.Series([_as_json(row) for row in rows.to_dict("records")], dtype=object),
         },
         columns=_QUARANTINE_COLUMNS,
     )
