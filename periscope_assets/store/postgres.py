@@ -395,6 +395,8 @@ def _reason(error: BaseException | None) -> str:
     if isinstance(error, psycopg.errors.UndefinedTable):
         return "it has no schema of ours yet; `periscope up` makes it"
     lines = str(error).strip().splitlines() or ["no answer"]
+    if isinstance(error, psycopg.errors.DiskFull):
+        return f"{lines[0]}; free some space on the disk of the database"
     return f"{lines[0]}; start it with `periscope up`, or check PERISCOPE_DATABASE__URL"
 
 

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import signal
 import threading
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
 
 from periscope_assets.store import publishing
-from periscope_assets.store.lake import Lake
+from periscope_assets.store.lake import Lake, RawManifest
 from periscope_assets.store.postgres import PostgresStore
 from periscope_assets.store.repository import StoreUnavailableError
-from tests.store.store_samples import chain_draft, draft
+from tests.conftest import emptied
+from tests.store.store_samples import AS_OF, chain_draft, draft
 
 FORK = multiprocessing.get_context("fork")
-WRITERS = 8
+WRITERS = 16
 START = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -173,24 +175,48 @@ def converges(store, expected=None):
     assert kept.equals(rows.drop(columns=["publication_id", "as_of"]))
 
 
-def test_a_writer_killed_at_any_moment_leaves_old_or_new(store_url, store, rounds):
-    def write():
-        writer = PostgresStore(store_url, lake=Lake(store.lake.url))
-        while True:
-            writer.publish([chain_draft("new", n=50)], writer.fence())
-            writer.publish([chain_draft("old", n=40)], writer.fence())
+def manifest(digest, number):
+    stamp = AS_OF + timedelta(seconds=number)
+    return RawManifest(digest, f"{number}.csv", "x", "SPX", AS_OF.date(), (stamp,), 1, 1, stamp)
+
+
+@pytest.mark.parametrize(
+    "kills", [8, pytest.param(200, marks=[pytest.mark.nightly, pytest.mark.timeout(1800)])]
+)
+def test_an_ingest_killed_at_any_moment_leaves_old_or_new_and_no_unreadable_object(store_url, store, kills):
+    def write(seed):
+        lake = Lake(store.lake.url)
+        writer, draws = PostgresStore(store_url, lake=lake), random.Random(seed)
+        for number in range(10_000):
+            content = draws.randbytes(draws.choice([10, 1_000, 300_000]))
+            lake.register(manifest(lake.land(content), 10_000 * seed + number))
+            version, n = [("new", 50), ("old", 40)][number % 2]
+            writer.publish([chain_draft(version, n=n)], writer.fence())
 
     store.publish([chain_draft("old", n=40)], store.fence())
-    for number in range(rounds):
-        worker = FORK.Process(target=write)
+    draws, seen = random.Random(20260102), set()
+    for number in range(kills):
+        worker = FORK.Process(target=write, args=(number,))
         before = store.watermark()
         worker.start()
         while store.watermark() == before:
             pass
-        time.sleep(0.0037 * number % 0.02)
+        time.sleep(draws.uniform(0.0, 0.03))
         os.kill(worker.pid, signal.SIGKILL)
         worker.join(30)
         converges(store)
+        landed = {each.sha256 for each in store.lake.manifests("SPX", AS_OF.date())}
+        assert all(store.lake.read_raw(digest) for digest in landed - seen)
+        seen |= landed
+    assert seen
+    ledger = store.follow(START, limit=100_000)
+    assert [each.entry.publication_id for each in store.lake.publications()] == [
+        e.publication_id for e in ledger
+    ]
+    before = store.head("option_quotes", "SPX")
+    emptied(store_url)
+    assert store.replay().n_publications == len(ledger)
+    assert replace(store.head("option_quotes", "SPX"), fence=0) == replace(before, fence=0)
 
 
 def test_a_lost_connection_is_a_clear_error_and_the_store_recovers(any_url, any_store):
