@@ -19,6 +19,7 @@ from periscope_assets.sources.base import ParsedChain, RawPayload, Source, Sourc
 from periscope_assets.sources.calendars import is_session, session_date
 from periscope_assets.sources.opening import DividendsBeside
 from periscope_assets.sources.rates import RateSource
+from periscope_assets.sources.tracing import Origin, trace
 from periscope_assets.store.lake import Lake, RawManifest
 from periscope_assets.store.repository import LedgerEntry
 
@@ -204,15 +205,27 @@ class Landed:
                 return chain
         raise SourceError(f"{raw.symbol} {raw.as_of}: not in raw object {sha256[:12]}; ingest the file again")
 
+    def trace(self, raw: LedgerEntry, raw_line: int) -> Origin:
+        """Return where in a published `raw_chain` the row of a `raw_line` was read.
+
+        Raises
+        ------
+        SourceError
+            If the bytes can't be read or have no such line.
+        """
+        return trace(self._payload(raw), raw.inputs["layout"], raw_line)
+
     def _parse(self, raw: LedgerEntry) -> list[ParsedChain]:
+        return files.parse(self._payload(raw), raw.inputs["layout"])[1]
+
+    def _payload(self, raw: LedgerEntry) -> RawPayload:
         sha256, session = raw.inputs["sha256"], session_date(raw.as_of)
         landed = [m for m in self._lake.manifests(raw.symbol, session) if m.sha256 == sha256]
         if not landed:
             raise SourceError(f"{raw.symbol} {session}: no manifest of {sha256[:12]}; ingest the file again")
         companions = {name: self._lake.read_raw(sha) for name, sha in landed[-1].companions.items()}
         content = self._lake.read_raw(sha256)
-        payload = RawPayload(landed[-1].name, content, landed[-1].received_at, companions)
-        return files.parse(payload, raw.inputs["layout"])[1]
+        return RawPayload(landed[-1].name, content, landed[-1].received_at, companions)
 
     def dividends(self, symbol: str, origin: str) -> list[tuple[str, float]]:
         """Return the dividends of a file, or those that the source knows for a chain of its own."""

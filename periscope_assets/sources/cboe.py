@@ -28,4 +28,4 @@ class Cboe(LiveSource):
     def _ask(self, symbol: str, kept: list[RawPayload]) -> Sequence[RawPayload]:
         written = f"_{symbol}" if symbol in INDICES else symbol
         check = checked(layout.read_answer)
-        return [self._transport.get(f"{_PATH}{written}.json", {}, "options-0001.json", check, kept)]
+        return [self._transport.get(f"{_PATH}{written}.json", {}, f"{layout.KIND}-0001.json", check, kept)]

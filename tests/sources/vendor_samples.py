@@ -20,7 +20,7 @@ def tickers(count: int) -> list[str]:
 def massive_element(ticker: str, draw: random.Random) -> dict[str, Any]:
     """One contract of the chain snapshot of a tier that has quotes."""
     bid = round(draw.uniform(0.05, 40), 2)
-    side, strike = ticker[11], int(ticker[12:]) / 1000
+    side, strike = ticker[-9], int(ticker[-8:]) / 1000
     return {
         "break_even_price": strike + bid,
         "day": {"close": bid, "volume": draw.randrange(1000)} if draw.random() < 0.8 else {},
@@ -53,12 +53,12 @@ def massive_listed(ticker: str) -> dict[str, Any]:
     """One contract of the vendor's own list."""
     return {
         "cfi": "OCASPS",
-        "contract_type": "call" if ticker[11] == "C" else "put",
+        "contract_type": "call" if ticker[-9] == "C" else "put",
         "exercise_style": "american",
         "expiration_date": "2026-06-19",
         "primary_exchange": "BATO",
         "shares_per_contract": 100,
-        "strike_price": int(ticker[12:]) / 1000,
+        "strike_price": int(ticker[-8:]) / 1000,
         "ticker": ticker,
         "underlying_ticker": "SPY",
     }

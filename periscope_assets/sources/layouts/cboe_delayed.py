@@ -16,6 +16,8 @@ from periscope_assets.sources.layouts.contracts import occ, one_underlying
 from periscope_assets.sources.layouts.rows import group_chains, quote_frame
 
 NAME = "cboe"
+KIND = "options"
+"""The one kind of answer."""
 _NUMBERS = {
     "bid": "bid", "ask": "ask", "bid_size": "bid_size", "ask_size": "ask_size", "last": "last_trade_price",
     "volume": "volume", "open_interest": "open_interest", "vendor_iv": "iv", "vendor_delta": "delta",

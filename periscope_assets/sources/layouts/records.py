@@ -112,7 +112,7 @@ def table(
 
 
 def _texts(name: str, records: Sequence[Record], field: str) -> list[str]:
-    found = [value(record, field) for record in records]
+    found = _column(records, field)
     for row, each in enumerate(found):
         if not isinstance(each, str | None):
             raise _error(name, row, field, each, "text")
@@ -120,13 +120,22 @@ def _texts(name: str, records: Sequence[Record], field: str) -> list[str]:
 
 
 def _numbers(name: str, records: Sequence[Record], field: str) -> list[float | None]:
-    found = [value(record, field) for record in records]
+    found = _column(records, field)
     for row, each in enumerate(found):
         if each is None:
+            continue
+        if type(each) is float and math.isfinite(each):
             continue
         if isinstance(each, bool) or not isinstance(each, int | float) or not _is_finite(each):
             raise _error(name, row, field, each, "a finite number")
     return [None if each is None else float(each) for each in found]
+
+
+def _column(records: Sequence[Record], field: str) -> list[Any]:
+    found: list[Any] = list(records)
+    for part in field.split("."):
+        found = [each.get(part) if isinstance(each, dict) else None for each in found]
+    return found
 
 
 def _is_finite(number: float) -> bool:
