@@ -6,9 +6,9 @@ What belongs here: heads of inputs, history among them. What does not: what a st
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pandas as pd
 
@@ -36,8 +36,10 @@ class Found:
         return self.entries[0].version
 
 
-def find(store: Reader, stage: Stage, primary: LedgerEntry) -> list[Found]:
-    """Return the inputs of a stage for the snapshot of its primary input; absent optional ones are left out.
+def find(store: Reader, stage: Stage, primary: LedgerEntry, known_at: datetime | None = None) -> list[Found]:
+    """Return the inputs of a stage for the snapshot of its primary input, as known at a time, by default now.
+
+    Absent optional ones are left out.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def find(store: Reader, stage: Stage, primary: LedgerEntry) -> list[Found]:
     """
     own = (stage.name, primary.symbol)
     wanted = [each for each in stage.inputs if each.history_days or (each.dataset, each.symbol) != own]
-    found = [Found(each, _entries(store, each, primary)) for each in wanted]
+    found = [Found(each, _entries(store, each, primary, known_at)) for each in wanted]
     return [each for each in found if each.entries or each.wanted.history_days]
 
 
@@ -66,14 +68,16 @@ def rows(store: Reader, found: Found) -> Mapping[str, pd.DataFrame]:
     }
 
 
-def _entries(store: Reader, wanted: Input, primary: LedgerEntry) -> tuple[LedgerEntry, ...]:
+def _entries(
+    store: Reader, wanted: Input, primary: LedgerEntry, known_at: datetime | None
+) -> tuple[LedgerEntry, ...]:
     owner = wanted.symbol or primary.symbol
     if wanted.history_days:
-        return _history(store, wanted, owner, primary)
+        return last_of_day(_past(store, wanted, owner, primary, known_at))
     if wanted.dataset == primary.dataset and owner == primary.symbol:
         return (primary,)
     exactly, until = (None, primary.as_of) if wanted.latest else (primary.as_of, None)
-    entry = store.head(wanted.dataset, owner, as_of=exactly, at_or_before=until)
+    entry = store.head(wanted.dataset, owner, as_of=exactly, at_or_before=until, known_at=known_at)
     if entry is None and not wanted.optional:
         raise MissingInputError(
             f"{owner} {primary.as_of:%Y-%m-%d %H:%M}: there is no {wanted.dataset}; materialize it first"
@@ -81,9 +85,16 @@ def _entries(store: Reader, wanted: Input, primary: LedgerEntry) -> tuple[Ledger
     return () if entry is None else (entry,)
 
 
-def _history(store: Reader, wanted: Input, owner: str, primary: LedgerEntry) -> tuple[LedgerEntry, ...]:
-    """Return the last snapshot of each day before the primary's own, in the order of days."""
-    today = session_bounds(primary.as_of.astimezone(NEW_YORK).date())[0]
-    heads = store.heads(wanted.dataset, owner, start=today - timedelta(days=wanted.history_days), end=today)
+def last_of_day(heads: Sequence[LedgerEntry]) -> tuple[LedgerEntry, ...]:
+    """Return the last snapshot of each day in New York, in the order of days."""
     last = {entry.as_of.astimezone(NEW_YORK).date(): entry for entry in heads}
     return tuple(last[day] for day in sorted(last))
+
+
+def _past(
+    store: Reader, wanted: Input, owner: str, primary: LedgerEntry, known_at: datetime | None
+) -> list[LedgerEntry]:
+    """Return the snapshots of the days before the primary's own."""
+    today = session_bounds(primary.as_of.astimezone(NEW_YORK).date())[0]
+    start = today - timedelta(days=wanted.history_days)
+    return store.heads(wanted.dataset, owner, start=start, end=today, known_at=known_at)
