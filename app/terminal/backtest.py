@@ -16,8 +16,10 @@ from app.terminal.reading import load_settings
 if TYPE_CHECKING:
     import pandas as pd
 
-_HEADS = ("basis", "generator", "state", "sessions ahead", "scores", "sessions", "hits", "hits 95%", "net bps",
-          "net 95%", "p", "stands")  # fmt: skip
+_HEADS = (
+    *("basis", "generator", "state", "sessions ahead", "scores", "sessions", "hits", "hits 95%"),
+    *("net bps", "net 95%", "p", "stands"),
+)
 
 
 def backtest(start: str, end: str, universe: str, as_json: bool) -> None:
@@ -68,8 +70,9 @@ def _show(parts: list[pd.DataFrame], as_json: bool) -> None:
     for line in columns(_HEADS, [_line(row) for row in record.to_dict("records")], left=_HEADS[:3]):
         say(line)
     say(
-        "A hit is a move in the signal's direction beyond both half-spreads, net of them in vol bps; 95 % intervals"
-        " over sessions;\nstands: the mean is above zero after Benjamini and Yekutieli's correction at 5 %."
+        "A hit is a move in the signal's direction beyond both half-spreads; net of them, in vol bps; 95 % "
+        "intervals are over sessions.\nStands: the mean is above zero after the correction of Benjamini and "
+        "Yekutieli at 5 %."
     )
 
 
