@@ -34,8 +34,9 @@ class Envelope(_Closed):
 
 
 class SurfaceData(_Closed):
-    """Slices with their parameters, the certificate, forwards, and vols on a grid."""
+    """Slices of the served surface with their numbers, its certificate, SVI beside it, vols on a grid."""
 
+    surface_slices: list[Row]
     svi_slices: list[Row]
     surface_certificates: list[Row]
     surface_grid: list[Row]

@@ -1,6 +1,6 @@
 """Reads of published data: the one dialect that views, API, command line and agents share.
 
-In a notebook: ``from app.queries import read; read("vol_surface", "SPX").frames["svi_slices"]``.
+In a notebook: ``from app.queries import read; read("vol_surface", "SPX").frames["surface_slices"]``.
 """
 
 from app.queries.answer import UNITS, Answer, to_jsonable

@@ -21,6 +21,7 @@ from periscope_assets.store.repository import LedgerEntry, Reader
 from periscope_assets.store.tables import DATASETS
 
 SURFACE_POINTS = 21
+SURFACE_TABLES = ("surface_slices", "surface_certificates", "svi_slices")
 
 
 class Queries:
@@ -129,14 +130,17 @@ class Queries:
         coordinate: str = "log_moneyness",
         points: int = SURFACE_POINTS,
     ) -> Answer:
-        """Return slices, certificate, forwards and grid; see :meth:`read` and `surface_grid_points`."""
+        """Return slices, certificate, SVI, forwards and grid; see :meth:`read` and `surface_grid_points`.
+
+        What the surface says beside each contract is ``surface_quotes`` of ``read("vol_surface", symbol)``.
+        """
         found = self.locate("vol_surface", symbol, as_of=as_of, known_at=known_at, version=version)
-        frames = self._frames(found.entry)
+        frames = {name: _content(self._store.rows(found.entry, name)) for name in SURFACE_TABLES}
         forwards = self._beside(found, "forward_curve")
         if forwards is not None:
             frames["forwards"] = _content(self._store.rows(forwards, "forwards"))
         frames["surface_grid"] = surface_grid_points(
-            frames["svi_slices"], coordinate=coordinate, points=points
+            frames["surface_slices"], coordinate=coordinate, points=points
         )
         return _answer(found, "vol_surface", frames, _parts(found, forwards))
 

@@ -15,6 +15,7 @@ import pandas as pd
 from app.queries.answer import Answer
 from app.queries.locate import QUOTES
 from periscope_assets.store.repository import PUBLISHED, LedgerEntry, Reader
+from periscope_assets.transforms.surfaces.served import fitted_rows
 
 SURFACE, SKEW = "vol_surface", "skew_metrics"
 _UNDERLYING = (
@@ -88,8 +89,8 @@ def _state(quotes: LedgerEntry, surface: LedgerEntry | None) -> str:
 
 
 def _fit(reader: Reader, surface: LedgerEntry) -> dict[str, object]:
-    slices = reader.rows(surface, "svi_slices")
-    fitted = slices[slices["status"] == "ok"]
+    slices = reader.rows(surface, "surface_slices")
+    fitted = fitted_rows(slices)
     certificates = reader.rows(surface, "surface_certificates")
     return {
         "n_expiries": len(slices),

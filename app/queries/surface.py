@@ -1,4 +1,4 @@
-"""The surface as readers see it: parameters evaluated on a grid of points.
+"""The surface as readers see it: the served surface's published numbers evaluated at points.
 
 What belongs here: choosing the points, calling the analytics. What does not: smile formulas, reading the
 store.
@@ -6,13 +6,16 @@ store.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from app.queries.errors import InvalidParameterError
 from periscope_analytics.black import greeks
-from periscope_analytics.svi import SVIParams
+from periscope_analytics.slice import SliceParams
+from periscope_assets.transforms.surfaces.served import fitted_rows, served_of
 
 COORDINATES = ("log_moneyness", "strike", "delta")
 MOST_POINTS = 401
@@ -23,26 +26,33 @@ Floats = NDArray[np.float64]
 
 
 def surface_grid_points(
-    slices: pd.DataFrame, *, coordinate: str = "log_moneyness", points: int = 21, wing_delta: float = 0.01
+    slices: pd.DataFrame,
+    *,
+    coordinate: str = "log_moneyness",
+    points: int = 21,
+    wing_delta: float = 0.01,
+    expiry_at: datetime | None = None,
 ) -> pd.DataFrame:
-    """Return vols of every fitted expiry at points inside its quoted range.
+    """Return vols of the served surface for every fitted expiry, at points inside its quoted range.
 
     Parameters
     ----------
     slices : DataFrame
-        Rows of ``svi_slices``; expiries without a fit give no points.
+        All rows of ``surface_slices``; expiries without a slice of their own give no points.
     coordinate : {'log_moneyness', 'strike', 'delta'}
         Coordinate in which the points of an expiry are equally spaced.
     points : int
         Points for each expiry, 2 to 401.
     wing_delta : float
         Points whose call delta is below it or above one minus it are left out.
+    expiry_at : datetime, optional
+        Only this expiry.
 
     Returns
     -------
     DataFrame
-        ``len(fitted) * points`` rows: expiry_at, expiry, root, tau_years, log_moneyness, strike, delta (of
-        the call), iv, total_variance. Nothing is extrapolated beyond the quotes.
+        A row for each point: expiry_at, expiry, root, tau_years, log_moneyness, strike, delta (of the call),
+        iv, total_variance. Nothing is extrapolated beyond the quotes.
 
     Raises
     ------
@@ -55,38 +65,39 @@ def surface_grid_points(
         )
     if not 2 <= points <= MOST_POINTS:
         raise InvalidParameterError("points", f"expected 2 to {MOST_POINTS}, got {points}")
-    fitted = slices[slices["status"] == "ok"].sort_values("tau_years")
-    frame = fitted[[*_EXPIRY, "forward"]].loc[fitted.index.repeat(points)].reset_index(drop=True)
-    tau = frame["tau_years"].to_numpy(dtype=np.float64)
-    rows = [(slice_params(row), float(row["tau_years"]), row) for _, row in fitted.iterrows()]
-    nodes = [_nodes(params, tau_, row, coordinate, points, wing_delta) for params, tau_, row in rows]
+    fitted = fitted_rows(slices)
+    served = served_of(fitted).slices if len(fitted) else ()
+    chosen = [i for i, at in enumerate(fitted["expiry_at"]) if expiry_at in (None, at)]
+    frame = fitted.iloc[np.repeat(chosen, points).astype(np.intp)][[*_EXPIRY, "forward"]]
+    ends = fitted[["k_min", "k_max"]].to_numpy(dtype=np.float64)
+    nodes = [_nodes(served[i], ends[i], coordinate, points, wing_delta) for i in chosen]
     k = np.concatenate([*nodes, np.empty(0)])
-    w = np.concatenate([*(rows[i][0].total_variance(node) for i, node in enumerate(nodes)), np.empty(0)])
+    w = np.concatenate(
+        [*(served[i].total_variance(node) for i, node in zip(chosen, nodes, strict=True)), np.empty(0)]
+    )
+    tau = frame["tau_years"].to_numpy(dtype=np.float64)
     iv = np.sqrt(w / tau)
-    return frame[_EXPIRY].assign(
-        log_moneyness=k,
-        strike=frame["forward"].to_numpy(dtype=np.float64) * np.exp(k),
-        delta=_call_delta(iv, k, tau),
-        iv=iv,
-        total_variance=w,
+    return (
+        frame[_EXPIRY]
+        .reset_index(drop=True)
+        .assign(
+            log_moneyness=k,
+            strike=frame["forward"].to_numpy(dtype=np.float64) * np.exp(k),
+            delta=_call_delta(iv, k, tau),
+            iv=iv,
+            total_variance=w,
+        )
     )
 
 
-def slice_params(row: pd.Series) -> SVIParams:
-    """Return the SVI parameters of one row of ``svi_slices``."""
-    return SVIParams(*(float(row[name]) for name in ("a", "b", "rho", "m", "sigma")))
-
-
-def _nodes(
-    params: SVIParams, tau: float, row: pd.Series, coordinate: str, points: int, wing_delta: float
-) -> Floats:
+def _nodes(params: SliceParams, ends: Floats, coordinate: str, points: int, wing_delta: float) -> Floats:
     """Return the log-moneynesses of one expiry."""
-    k = np.linspace(float(row["k_min"]), float(row["k_max"]), _FINE)
-    delta = _call_delta(params.iv(k, tau), k, tau)
+    k = np.linspace(ends[0], ends[1], _FINE)
+    delta = _call_delta(params.iv(k), k, params.tau)
     inside = k[(delta >= wing_delta) & (delta <= 1.0 - wing_delta)]
     if len(inside) > 1:
         k = np.linspace(inside[0], inside[-1], _FINE)
-        delta = _call_delta(params.iv(k, tau), k, tau)
+        delta = _call_delta(params.iv(k), k, params.tau)
     return _spread(k, delta, coordinate, points)
 
 

@@ -33,9 +33,9 @@ def surface(answer: Answer) -> Iterator[str]:
         row["expiry_at"]: row["forward_stderr"]
         for row in rows_of(answer.frames.get("forwards", pd.DataFrame()))
     }
-    slices = sorted(rows_of(answer.frames["svi_slices"]), key=lambda row: row["expiry_at"])
+    slices = sorted(rows_of(answer.frames["surface_slices"]), key=lambda row: row["expiry_at"])
     heads = (
-        *("expiry", "root", "settles", "days", "forward", "+-", "ATM vol %"),
+        *("expiry", "root", "settles", "days", "forward", "+-", "ATM vol %", "+-"),
         *("rmse bps", "max bps", "inside %", "min g", "used", "status"),
     )
     yield from columns(
@@ -55,6 +55,7 @@ def _slice(row: Row, errors: Mapping[datetime, float]) -> tuple[str, ...]:
         number(row["forward"]),
         number(errors.get(row["expiry_at"]), 3),
         number(row["atm_iv"], 2, _PERCENT),
+        number(row["atm_iv_stderr"], 3, _PERCENT),
         number(row["rmse_bps"], 1),
         number(row["max_error_bps"], 0),
         number(row["inside_share"], 1, _PERCENT),
@@ -73,11 +74,15 @@ def settlement(expiry: date, expiry_at: datetime) -> str:
 def _certificate(row: Row) -> Iterator[str]:
     verdict = "free of static arbitrage" if row["is_free"] else "NOT free of static arbitrage"
     yield (
-        f"certificate: {verdict} ({row['status']}), {row['n_slices']} slices on {row['grid_n_k']} points, "
-        + (f"k {number(row['grid_k_min'])} to {number(row['grid_k_max'])}")
+        f"certificate: {verdict} ({row['status']}), {row['n_slices']} slices on {row['grid_n_k']} strikes x "
+        f"{row['grid_n_tau']} maturities, k {number(row['grid_k_min'])} to {number(row['grid_k_max'])}"
     )
     yield f"  butterfly  min g {number(row['min_g'], 4)}, {row['n_butterfly']} points below 0"
     yield f"  calendar   min step of w {number(row['min_calendar'], 6)}, {row['n_calendar']} points falling"
+    yield (
+        f"  density    integral off 1 by {number(row['mass_error'], 10)}, second mode "
+        f"{number(row['second_mode'], 5)} of the peak"
+    )
     yield f"  wings      slopes {number(row['left_wing'], 3)} and {number(row['right_wing'], 3)}, at most 2"
 
 
@@ -86,10 +91,13 @@ def skew(answer: Answer) -> Iterator[str]:
     rows = sorted(
         rows_of(answer.frames["skew_metrics"]), key=lambda row: (row["basis"] != "expiry", row["tenor_days"])
     )
-    percent = ("atm_iv", "rr_25", "bf_25", "rr_10", "bf_10", "forward_iv", "model_free_iv")
+    percent = (
+        *("atm_iv", "atm_iv_stderr", "rr_25", "rr_25_stderr", "bf_25", "bf_25_stderr", "rr_10", "bf_10"),
+        *("forward_iv", "model_free_iv", "variance_iv"),
+    )
     heads = (
-        *("basis", "days", "forward", "ATM", "RR25", "BF25", "RR10", "BF10", "fwd vol", "model-free"),
-        *("slope", "curvature", "status"),
+        *("basis", "days", "forward", "ATM", "+-", "RR25", "+-", "BF25", "+-", "RR10", "BF10"),
+        *("fwd vol", "model-free", "variance", "slope", "curvature", "status"),
     )
     lines = [
         (

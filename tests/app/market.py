@@ -15,6 +15,8 @@ import pandas as pd
 from periscope_analytics import black
 from periscope_analytics.conventions import settlement_time
 from periscope_assets.store.repository import Draft
+from periscope_assets.transforms.stage import Snapshot
+from periscope_assets.transforms.surfaces.slices import STAGE as VOL_SURFACE
 
 AS_OF = datetime(2026, 1, 2, 21, 0, tzinfo=UTC)
 EXPIRIES = (
@@ -59,13 +61,20 @@ def frames(
     both = [_contracts(row) for row in slices.to_dict("records")]
     merged = pd.concat(both, ignore_index=True)
     quotes, refused = _quotes(merged, spot)
+    vols, forwards = _vols(merged[merged["contract"].isin(quotes["contract"])]), _forwards(slices)
     return {
         "option_quotes": {"options_snapshots": quotes, "quarantined_quotes": refused},
-        "forward_curve": {"forwards": _forwards(slices)},
-        "implied_vols": {"implied_vols": _vols(merged[merged["contract"].isin(quotes["contract"])])},
-        "vol_surface": {"svi_slices": slices, "surface_certificates": _certificate()},
-        "skew_metrics": {"skew_metrics": _skew(slices)},
+        "forward_curve": {"forwards": forwards},
+        "implied_vols": {"implied_vols": vols},
+        "vol_surface": _surface(vols, forwards, as_of) | {"svi_slices": slices},
+        "skew_metrics": {"skew_metrics": _skew(slices), "positioning": _positioning(slices)},
     }
+
+
+def _surface(vols: pd.DataFrame, forwards: pd.DataFrame, as_of: datetime) -> dict[str, pd.DataFrame]:
+    """The served surface of these vols."""
+    inputs = {"implied_vols": {"implied_vols": vols}, "forward_curve": {"forwards": forwards}}
+    return dict(VOL_SURFACE.compute(Snapshot("SPX", as_of, inputs)).frames)
 
 
 def _slice(
@@ -199,6 +208,7 @@ def _vols(merged: pd.DataFrame) -> pd.DataFrame:
         mid_iv=np.where(no_bid, np.nan, sigma),
         ask_iv=sigma + half,
         iv_stderr=np.where(no_bid, np.nan, half / 2),
+        weight=np.where(no_bid, 0.0, 1.0),
         bid_status=np.where(no_bid, "no_bid", "ok"),
         status=np.where(no_bid, "no_bid", "ok"),
         ask_status="ok",
@@ -210,32 +220,22 @@ def _vols(merged: pd.DataFrame) -> pd.DataFrame:
 
 def _forwards(slices: pd.DataFrame) -> pd.DataFrame:
     kept = slices[["expiry_at", "expiry", "root", "tau_years", "forward", "discount"]]
-    return kept.assign(forward_stderr=0.04, parity_residual=0.06, n_strikes=140, n_used=133, status="ok")
-
-
-def _certificate() -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "is_free": [True],
-            "min_g": [0.35],
-            "min_calendar": [1.2e-5],
-            "left_wing": [0.9],
-            "right_wing": [0.2],
-            "n_slices": [6],
-            "n_butterfly": [0],
-            "n_calendar": [0],
-            "grid_k_min": [-1.0],
-            "grid_k_max": [0.6],
-            "grid_n_k": [401],
-            "status": ["ok"],
-        }
-    )
+    return kept.assign(
+        forward_stderr=0.04, discount_stderr=1e-5, rate_basis="curve", dividends="not_needed",
+        parity_residual=0.06, n_strikes=140, n_used=133, status="ok",
+    )  # fmt: skip
 
 
 def _skew(slices: pd.DataFrame) -> pd.DataFrame:
     metrics = {
         "rr_25": -0.042, "bf_25": 0.006, "rr_10": -0.09, "bf_10": 0.015, "slope": -0.4, "curvature": 1.1,
-        "forward_iv": 0.16, "model_free_iv": 0.18, "status": "ok",
+        "forward_iv": 0.16, "model_free_iv": 0.18, "variance_iv": 0.181, "status": "ok",
+        "atm_iv_stderr": 2e-4, "rr_25_stderr": 4e-4, "bf_25_stderr": 2e-4, "rr_10_stderr": 6e-4,
+        "bf_10_stderr": 3e-4, "n_history": 0,
+        **dict.fromkeys(
+            ["q01", "q05", "q10", "q25", "q50", "q75", "q90", "q95", "q99", "iv_rank", "iv_percentile",
+             "realized_vol", "variance_risk_premium"], np.nan
+        ),
     }  # fmt: skip
     by_expiry = slices[["expiry_at", "forward", "atm_iv"]].assign(
         basis="expiry", tenor_days=365 * slices["tau_years"], **metrics
@@ -243,6 +243,17 @@ def _skew(slices: pd.DataFrame) -> pd.DataFrame:
     constant = {"expiry_at": None, "forward": 6860.0, "atm_iv": 0.1512, "basis": "constant_maturity"}
     return pd.concat(
         [by_expiry, pd.DataFrame([{**constant, "tenor_days": 30.0, **metrics}])], ignore_index=True
+    )
+
+
+def _positioning(slices: pd.DataFrame) -> pd.DataFrame:
+    absent = [
+        *("call_open_interest", "put_open_interest", "call_volume", "put_volume", "put_call_open_interest"),
+        *("put_call_volume", "call_gex_usd", "put_gex_usd", "gex_usd", "max_pain_strike"),
+        "most_unusual_ratio",
+    ]
+    return slices[["expiry_at", "expiry", "root", "tau_years"]].assign(
+        **dict.fromkeys(absent, np.nan), n_unusual=0, most_unusual=None, status="no_quote"
     )
 
 

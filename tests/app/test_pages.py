@@ -84,7 +84,7 @@ def test_surface_page_shows_the_published_numbers(opened):
     assert not page.exception
     answer = Queries(opened).surface("SPX")
     fits = page.dataframe[0].value
-    slices = answer.frames["svi_slices"]
+    slices = answer.frames["surface_slices"]
     assert fits["forward"].tolist() == slices["forward"].tolist()
     assert fits["rmse_bps"].tolist() == slices["rmse_bps"].tolist()
     assert list(zip(fits["root"], fits["settles"], strict=True))[1:3] == [("SPX", "AM"), ("SPXW", "PM")]
@@ -114,7 +114,7 @@ def test_known_at_shows_what_was_known_then(opened):
     page.selectbox(key="known_at").select(rfc3339(first.published_at)).run()
     assert not page.exception
     then = page.dataframe[0].value["atm_vol"].tolist()
-    assert then == pytest.approx((100 * first.frames["svi_slices"]["atm_iv"]).tolist())
+    assert then == pytest.approx((100 * first.frames["surface_slices"]["atm_iv"]).tolist())
     assert then != latest
     assert page.query_params["known_at"] == rfc3339(first.published_at)
 
@@ -161,9 +161,9 @@ def test_a_surface_without_quotes_or_forwards_is_still_shown(opened):
 
 def test_a_surface_of_which_nothing_could_be_fitted_says_so(opened):
     drafts = market.drafts()
-    slices = drafts[3].frames["svi_slices"]
-    blank = dict.fromkeys(("a", "b", "rho", "m", "sigma", "atm_iv", "rmse_bps", "min_g"), float("nan"))
-    failed = {**drafts[3].frames, "svi_slices": slices.assign(**blank, status="too_few_strikes")}
+    slices = drafts[3].frames["surface_slices"]
+    blank = dict.fromkeys(("atm_iv", "rmse_bps", "min_g"), float("nan"))
+    failed = {**drafts[3].frames, "surface_slices": slices.assign(**blank, status="too_few_strikes")}
     fields = {name: getattr(drafts[3], name) for name in Draft.__slots__}
     opened.publish([*drafts[:3], Draft(**{**fields, "frames": failed})], opened.fence())
     page = surface_page(symbol="SPX")

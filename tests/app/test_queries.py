@@ -13,6 +13,7 @@ from app.queries import InvalidParameterError, NotPublishedError, Queries, Unkno
 from app.queries.caching import CachedReader
 from app.queries.surface import surface_grid_points
 from periscope_assets.store.repository import Draft
+from periscope_assets.transforms.surfaces.served import served_of
 from tests.app import market
 
 DAY = timedelta(days=1)
@@ -31,19 +32,21 @@ def published(store):
 
 def test_surface_has_slices_certificate_forwards_and_grid(published, queries):
     answer = queries.surface("SPX")
-    assert set(answer.frames) == {"svi_slices", "surface_certificates", "forwards", "surface_grid"}
-    assert len(answer.frames["svi_slices"]) == 6
+    assert set(answer.frames) == {
+        *("surface_slices", "surface_certificates", "svi_slices", "forwards", "surface_grid")
+    }
+    assert len(answer.frames["surface_slices"]) == 6
     assert answer.as_of == market.AS_OF
     assert answer.status == "published"
     assert answer.warnings == ()
     assert answer.parts == {
         name: market.version_of(name, "SPX", market.AS_OF, "1") for name in ("vol_surface", "forward_curve")
     }
-    assert "publication_id" not in answer.frames["svi_slices"]
+    assert "publication_id" not in answer.frames["surface_slices"]
 
 
 def test_am_and_pm_of_one_date_stay_apart(published, queries):
-    slices = queries.surface("SPX").frames["svi_slices"]
+    slices = queries.surface("SPX").frames["surface_slices"]
     same = slices[slices["expiry"] == date(2026, 1, 16)]
     assert same["root"].tolist() == ["SPX", "SPXW"]
     assert same["tau_years"].diff().iloc[1] * 365 * 24 == pytest.approx(6.5)
@@ -52,12 +55,16 @@ def test_am_and_pm_of_one_date_stay_apart(published, queries):
 @pytest.mark.parametrize("coordinate", ["log_moneyness", "strike", "delta"])
 def test_grid_evaluates_the_published_parameters(published, queries, coordinate):
     answer = queries.surface("SPX", coordinate=coordinate, points=31)
-    grid, slices = answer.frames["surface_grid"], answer.frames["svi_slices"]
+    grid, slices = answer.frames["surface_grid"], answer.frames["surface_slices"]
+    svi = {row["expiry_at"]: row for row in answer.frames["svi_slices"].to_dict("records")}
     assert len(grid) == 6 * 31
+    surface = served_of(slices)
     for row in slices.to_dict("records"):
         mine = grid[grid["expiry_at"] == row["expiry_at"]]
         k = mine["log_moneyness"].to_numpy()
-        np.testing.assert_allclose(mine["iv"], market.vol(row, k, row["tau_years"]), rtol=1e-12)
+        np.testing.assert_array_equal(mine["iv"], surface.iv(k, row["tau_years"]))
+        true = market.vol(svi[row["expiry_at"]], k, row["tau_years"])
+        assert np.median(np.abs(mine["iv"] - true)) < 5e-4
         np.testing.assert_allclose(mine["strike"], row["forward"] * np.exp(k), rtol=1e-12)
         np.testing.assert_allclose(mine["total_variance"], mine["iv"] ** 2 * row["tau_years"], rtol=1e-12)
         assert k.min() >= row["k_min"] - 1e-12
@@ -69,8 +76,8 @@ def test_grid_evaluates_the_published_parameters(published, queries, coordinate)
 
 
 def test_grid_leaves_out_what_is_not_fitted():
-    slices = market.frames()["vol_surface"]["svi_slices"]
-    failed = slices.assign(status=["ok", "too_few_strikes", *["ok"] * 4])
+    slices = market.frames()["vol_surface"]["surface_slices"]
+    failed = slices.assign(status=[*["ok"] * 5, "too_few_strikes"])
     assert surface_grid_points(failed, points=5)["expiry_at"].nunique() == 5
     none = surface_grid_points(slices.assign(status="too_few_strikes"))
     assert none.empty

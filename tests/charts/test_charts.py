@@ -19,7 +19,7 @@ def frames():
 
 @pytest.fixture(scope="module")
 def grid(frames):
-    return surface_grid_points(frames["vol_surface"]["svi_slices"], points=41)
+    return surface_grid_points(frames["vol_surface"]["surface_slices"], points=41)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from app.queries.overview import constant_maturity
 from app.queries.surface import surface_grid_points
 from app.queries.times import rfc3339
 from app.views.surface.setup import Choice
+from periscope_assets.transforms.surfaces.served import fitted_rows
 
 POINTS, CURVE_POINTS = 41, 201
 DEFAULT_DAYS = 30.0
@@ -46,12 +47,12 @@ class Page:
 
     @property
     def slices(self) -> pd.DataFrame:
-        """Rows of ``svi_slices``."""
-        return self.surface.frames["svi_slices"]
+        """Rows of ``surface_slices``."""
+        return self.surface.frames["surface_slices"]
 
     def default_expiry(self) -> str:
         """Return the fitted expiry nearest to 30 days."""
-        fitted = self.slices[self.slices["status"] == "ok"]
+        fitted = fitted_rows(self.slices)
         rows = fitted if len(fitted) else self.slices
         order = (rows["tau_years"] * DAYS_PER_YEAR - DEFAULT_DAYS).abs().argsort()
         nearest: datetime = rows["expiry_at"].tolist()[order.tolist()[0]]
@@ -96,7 +97,7 @@ def _tenor(skew: Answer | None) -> Mapping[str, float] | None:
 
 def _labels(surface: Answer, chain: Answer | None) -> dict[str, str]:
     clocks = settlements(chain)
-    slices = surface.frames["svi_slices"].sort_values("expiry_at")
+    slices = surface.frames["surface_slices"].sort_values("expiry_at")
     return {
         rfc3339(row["expiry_at"]): " · ".join(
             [
@@ -155,7 +156,7 @@ def _forward_errors(page: Page, slices: pd.DataFrame) -> pd.Series:
 
 def smile_curve(page: Page, expiry: str) -> pd.DataFrame:
     """Return the fit of one expiry at points close enough for a smooth line."""
-    return surface_grid_points(at_expiry(page.slices, expiry), points=CURVE_POINTS)
+    return surface_grid_points(page.slices, points=CURVE_POINTS, expiry_at=pd.Timestamp(expiry))
 
 
 def smile_quotes(page: Page, expiry: str, spread: float) -> pd.DataFrame:

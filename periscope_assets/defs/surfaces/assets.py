@@ -4,7 +4,7 @@ import dagster as dg
 
 from periscope_assets.defs.building import SINGLE_RUN, PipelineParam, build
 from periscope_assets.defs.chains.assets import option_quotes
-from periscope_assets.defs.pictures import smile_picture
+from periscope_assets.defs.pictures import surface_pictures
 from periscope_assets.defs.reference.assets import rate_curve
 
 
@@ -31,16 +31,25 @@ def implied_vols(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> 
     group_name="surfaces", kinds={"postgres"}, deps=[implied_vols, forward_curve], backfill_policy=SINGLE_RUN
 )
 def vol_surface(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
-    """SVI slice per expiry and the surface's no-arbitrage certificate."""
-    return build(context, pipeline, smile_picture)
+    """Arbitrage-free surface inside bid and ask, its certificate, and SVI slices beside it."""
+    return build(context, pipeline, surface_pictures)
 
 
-@dg.asset(
-    group_name="surfaces", kinds={"postgres"}, deps=[vol_surface, option_quotes], backfill_policy=SINGLE_RUN
-)
-def skew_metrics(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
-    """ATM vol, skew, forward and model-free vol, by expiry and constant maturity."""
+@dg.asset(group_name="surfaces", kinds={"postgres"}, deps=[vol_surface], backfill_policy=SINGLE_RUN)
+def surface_grid(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
+    """Vols at constant maturities by delta and by moneyness, each with its error."""
     return build(context, pipeline)
 
 
-ASSETS = (forward_curve, implied_vols, vol_surface, skew_metrics)
+@dg.asset(
+    group_name="surfaces",
+    kinds={"postgres"},
+    deps=[vol_surface, surface_grid, option_quotes],
+    backfill_policy=SINGLE_RUN,
+)
+def skew_metrics(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
+    """ATM vol, skew, forward and model-free vol with their errors; open interest, volume and gamma."""
+    return build(context, pipeline)
+
+
+ASSETS = (forward_curve, implied_vols, vol_surface, surface_grid, skew_metrics)

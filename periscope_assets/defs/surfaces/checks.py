@@ -13,6 +13,13 @@ def _certified(quality: Quality) -> Verdict:
     return Verdict(quality.get("is_free") is True, violations, 0.0)
 
 
+def _outside(quality: Quality) -> Verdict:
+    inside = quality.get("inside_share")
+    share = 1.0 - float(inside) if isinstance(inside, int | float) else None
+    return Verdict(share is not None and share <= _MOST_OUTSIDE, share, _MOST_OUTSIDE)
+
+
+_MOST_OUTSIDE = 0.02
 RULES = (
     Rule(
         "forward_curve",
@@ -24,8 +31,14 @@ RULES = (
     Rule(
         "vol_surface",
         "certificate",
-        "Grid points with butterfly or calendar arbitrage; reports, does not reject.",
+        "Grid points with butterfly or calendar arbitrage; a surface that has any is rejected.",
         _certified,
+    ),
+    Rule(
+        "vol_surface",
+        "outside",
+        "Vega-weighted share of out-of-the-money quotes that the surface leaves outside their bid and ask.",
+        _outside,
         dg.AssetCheckSeverity.WARN,
     ),
 )
