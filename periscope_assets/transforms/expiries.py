@@ -54,13 +54,13 @@ class Expiries(NamedTuple):
 
 def read_expiries(quotes: pd.DataFrame, as_of: datetime) -> Expiries:
     """Return the expiries of the rows of ``options_snapshots``."""
-    at = quotes["expiry_at"].to_numpy(dtype="datetime64[us]").astype(np.int64)
+    at = instants(quotes["expiry_at"])
     _, first, expiry = np.unique(at, return_index=True, return_inverse=True)
     start, pairs = _paired(expiry, quotes, len(first))
     return Expiries(
         first=first,
         names=_names(expiry, quotes["root"], len(first)),
-        tau=year_fraction(as_of, at[first].astype("datetime64[us]")),
+        tau=year_fraction(as_of, at[first]),
         is_american=_all(expiry, quotes["style"], "american"),
         is_coin=_all(expiry, quotes["quote_unit"], "coin"),
         start=start,
@@ -94,6 +94,11 @@ def _names(expiry: NDArray[np.intp], roots: pd.Series[str], n: int) -> list[str]
 
 def _all(expiry: NDArray[np.intp], labels: pd.Series[str], label: str) -> Bools:
     return np.asarray(np.bincount(expiry, weights=~is_labelled(labels, label)) == 0)
+
+
+def instants(times: pd.Series[pd.Timestamp]) -> NDArray[np.datetime64]:
+    """Return a column of times as UTC without a zone."""
+    return times.dt.tz_convert(None).to_numpy(dtype="datetime64[us]")
 
 
 def is_labelled(labels: pd.Series[str], label: str) -> Bools:

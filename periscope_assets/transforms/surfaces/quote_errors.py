@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from periscope_assets.transforms.expiries import instants
 from periscope_assets.transforms.frames import Floats, flags, numbers
 
 _UNIFORM = 2.0 * np.sqrt(3.0)
@@ -85,7 +86,7 @@ def _staleness(quotes: pd.DataFrame, as_of: datetime) -> Floats:
     """Return the variance that a quote's age adds, in units of the spread's; none where no time is told."""
     if "quoted_at" not in quotes or quotes["quoted_at"].isna().all():
         return np.zeros(len(quotes))
-    made = quotes["quoted_at"].to_numpy(dtype="datetime64[us]")
+    made = instants(quotes["quoted_at"])
     now = np.datetime64(as_of.astimezone(UTC).replace(tzinfo=None), "us")
     minutes = (now - made).astype(np.float64) / _MICROSECONDS
     return np.where(minutes > 0, (minutes / _OLD_MINUTES) ** 2, 0.0)

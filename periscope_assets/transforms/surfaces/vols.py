@@ -21,7 +21,7 @@ from periscope_assets.transforms.american import (
     implied_spot,
     read_dividends,
 )
-from periscope_assets.transforms.expiries import is_labelled
+from periscope_assets.transforms.expiries import instants, is_labelled
 from periscope_assets.transforms.forwards import FORWARDS, median
 from periscope_assets.transforms.frames import Bools, Floats, flags, numbers, years_to
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
@@ -91,7 +91,7 @@ def liquid(vols: pd.DataFrame) -> pd.DataFrame:
 
 
 def _terms(quotes: pd.DataFrame, forwards: pd.DataFrame, tau: Floats, dividends: Dividends) -> Terms:
-    at, wanted = (frame["expiry_at"].to_numpy(dtype="datetime64[us]") for frame in (forwards, quotes))
+    at, wanted = (instants(frame["expiry_at"]) for frame in (forwards, quotes))
     order = np.argsort(at)
     expiry = np.searchsorted(at[order], wanted)
     known = Forwards(*(numbers(forwards, name)[order] for name in _FORWARD_COLUMNS))
