@@ -157,6 +157,19 @@ def export(
 
 
 @app.command()
+def backtest(
+    universe: Annotated[str, typer.Option(help="A configured universe, or a symbol.")],
+    from_: Annotated[str, typer.Option("--from", help="First session of the signals, YYYY-MM-DD.")],
+    to: Annotated[str, typer.Option("--to", help="Last session of the signals, YYYY-MM-DD.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print rows as JSON.")] = False,
+) -> None:
+    """Show how signals have fared: as served, and as today's generators make them of stored history."""
+    from app.terminal import backtest as command
+
+    command.backtest(from_, to, universe, as_json)
+
+
+@app.command()
 def replay() -> None:
     """Rebuild an empty database from the lake: the same versions, as known then."""
     from app.terminal import backup as command
