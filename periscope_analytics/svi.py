@@ -76,9 +76,10 @@ class SVIParams:
     sigma: float
 
     def __post_init__(self) -> None:
-        for name in ("a", "m"):
-            if not np.isfinite(getattr(self, name)):
-                raise ValueError(f"{name}: must be finite, got {getattr(self, name)}")
+        if not -np.inf < self.a < np.inf:
+            raise ValueError(f"a: must be finite, got {self.a}")
+        if not -np.inf < self.m < np.inf:
+            raise ValueError(f"m: must be finite, got {self.m}")
         if not 0.0 <= self.b < np.inf:
             raise ValueError(f"b: must be finite and not negative, got {self.b}")
         if not -1.0 <= self.rho <= 1.0:

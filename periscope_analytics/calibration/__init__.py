@@ -11,7 +11,7 @@ from periscope_analytics.calibration.result import Calibration
 from periscope_analytics.calibration.sabr import fit_sabr
 from periscope_analytics.calibration.served import SliceQuotes, fit_surface
 from periscope_analytics.calibration.slice import fit_slice
-from periscope_analytics.calibration.svi import fit_svi
+from periscope_analytics.calibration.svi import fit_svi, fit_svi_slices
 
 __all__ = [
     "Calibration",
@@ -23,4 +23,5 @@ __all__ = [
     "fit_slice",
     "fit_surface",
     "fit_svi",
+    "fit_svi_slices",
 ]

@@ -1,7 +1,7 @@
-"""Fit of raw SVI to the total variances of one expiry.
+"""Fit of raw SVI to the total variances of one expiry, or of many expiries in one call.
 
-What belongs here: which quotes are used, and what the optimum says. What does not: the search
-(``kernels.svi``), evaluation (``svi``), fits of several expiries at once.
+What belongs here: arguments, and what the optimum says. What does not: the search (``kernels.svi``,
+``kernels.svi_bound``), evaluation (``svi``), the order of expiries (``calibration.svi_surface``).
 """
 
 from __future__ import annotations
@@ -9,17 +9,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from periscope_analytics.calibration.objective import Optimum, nothing_fitted, quote_columns, summarise
+from periscope_analytics.calibration.objective import Optimum, summarise
 from periscope_analytics.calibration.result import Calibration
+from periscope_analytics.calibration.slices import SliceFits, checked_offsets, contiguous_columns
 from periscope_analytics.errors import Status
 from periscope_analytics.kernels import svi as kernel
+from periscope_analytics.kernels import svi_bound, svi_check
 from periscope_analytics.svi import SVIParams
 
 Floats = NDArray[np.float64]
 
-N_PARAMS = 5
-FURTHEST, SAME_STRIKE = 100.0, 1e-9
-LEAST, GREATEST = 1e-16, 1e4
+N_PARAMS = kernel.N
+NO_OTHERS = np.full((2, N_PARAMS), np.nan)
 
 
 def fit_svi(
@@ -35,9 +36,11 @@ def fit_svi(
         Total variance iv^2 tau. Quotes with ``|k| > 100`` or `w` outside [1e-16, 1e4], NaN included, are left
         out: residual NaN.
     weights : array_like, shape (n,), optional
-        Weight of each squared residual; equal by default, zero leaves a quote out.
+        Weight of each squared residual; equal by default. Zero, or less than 1e-30 of the greatest, leaves a
+        quote out.
     arbitrage_free : bool
-        Require g >= 0 at every strike and wing slopes of at most 2.
+        Require g >= 0 at every strike and wing slopes of at most 2. An optimum that meets this by itself is
+        the same either way.
 
     Returns
     -------
@@ -58,30 +61,152 @@ def fit_svi(
     Gatheral, A. Jacquier (2014), "Arbitrage-free SVI volatility surfaces", Quantitative Finance 14(1), eq.
     2.1.
     """
-    (moneyness, variance), weight = quote_columns(weights, k=k, w=w)
-    usable = (np.abs(moneyness) <= FURTHEST) & (variance >= LEAST) & (variance <= GREATEST) & (weight > 0.0)
-    x, y, q = moneyness[usable], variance[usable], weight[usable]
-    if 1 + int(np.sum(np.diff(np.sort(x)) > SAME_STRIKE)) < N_PARAMS:
-        return nothing_fitted(Status.TOO_FEW_STRIKES, moneyness.size, N_PARAMS)
+    (x, y), weight = contiguous_columns(weights, k=k, w=w)
+    fits, residuals = _fitted(x, y, weight, np.array([0, x.size]), arbitrage_free)
+    fit = fits[0]
+    row = fit.tolist()
+    status = int(row[kernel.STATUS])
+    if status == Status.TOO_FEW_STRIKES:
+        params = None
+    elif arbitrage_free and not row[kernel.FREE]:
+        return fit_within(x, y, weight, fit)
+    else:
+        params = SVIParams(*row[:N_PARAMS])
+    return Calibration(
+        params,
+        Status(status),
+        row[kernel.RMSE],
+        row[kernel.MAX_ERROR],
+        residuals,
+        fit[kernel.STDERR : kernel.STDERR + N_PARAMS],
+        int(row[kernel.ITERATIONS]),
+        int(row[kernel.EVALUATIONS]),
+    )
+
+
+def fit_svi_slices(
+    k: ArrayLike,
+    w: ArrayLike,
+    offsets: ArrayLike,
+    weights: ArrayLike | None = None,
+    arbitrage_free: bool = True,
+) -> SliceFits[SVIParams]:
+    """Fit raw SVI to many expiries, each by itself, in one compiled call.
+
+    Parameters
+    ----------
+    k, w : array_like, shape (n,)
+        As for :func:`fit_svi`, one expiry's quotes after the other's.
+    offsets : array_like of int, shape (n_slices + 1,)
+        Where each expiry's quotes begin, and `n`: ``offsets[i]:offsets[i + 1]`` are those of expiry i.
+    weights : array_like, shape (n,), optional
+    arbitrage_free : bool
+
+    Returns
+    -------
+    SliceFits of SVIParams
+        What :func:`fit_svi` gives for each expiry.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not broadcast to one dimension, a weight is negative, or the offsets do not rise from 0
+        to n.
+    """
+    (x, y), weight = contiguous_columns(weights, k=k, w=w)
+    bounds = checked_offsets(offsets, x.size)
+    fits, residuals = _fitted(x, y, weight, bounds, arbitrage_free)
+    if arbitrage_free:
+        missed = (fits[:, kernel.FREE] == 0.0) & (fits[:, kernel.STATUS] != Status.TOO_FEW_STRIKES)
+        for i in np.flatnonzero(missed):
+            here = slice(bounds[i], bounds[i + 1])
+            _overwrite(fits[i], residuals[here], fit_within(x[here], y[here], weight[here], fits[i]))
+    return SliceFits(
+        fits[:, :N_PARAMS],
+        fits[:, kernel.STATUS].astype(np.int8),
+        fits[:, kernel.RMSE],
+        fits[:, kernel.MAX_ERROR],
+        residuals,
+        fits[:, kernel.STDERR : kernel.STDERR + N_PARAMS],
+        fits[:, kernel.ITERATIONS].astype(np.int64),
+        fits[:, kernel.EVALUATIONS].astype(np.int64),
+        bounds,
+        SVIParams,
+    )
+
+
+def _fitted(
+    x: Floats, y: Floats, weight: Floats, offsets: NDArray[np.int64], arbitrage_free: bool
+) -> tuple[Floats, Floats]:
+    fits, residuals = np.empty((offsets.size - 1, kernel.N_OUT)), np.empty(x.size)
+    kernel.fit_slices(x, y, weight, offsets, fits, residuals)
+    svi_check.judge(fits, arbitrage_free)
+    return fits, residuals
+
+
+def _overwrite(row: Floats, residuals: Floats, fit: Calibration[SVIParams]) -> None:
+    """Put the result of a fit under conditions in the place of that without."""
+    params = fit.params
+    row[:N_PARAMS] = np.nan if params is None else (params.a, params.b, params.rho, params.m, params.sigma)
+    row[kernel.STATUS], row[kernel.RMSE], row[kernel.MAX_ERROR] = fit.status, fit.rmse, fit.max_error
+    row[kernel.ITERATIONS], row[kernel.EVALUATIONS] = fit.n_iterations, fit.n_evaluations
+    row[kernel.STDERR : kernel.STDERR + N_PARAMS] = fit.stderr
+    residuals[:] = fit.residuals
+
+
+def usable(x: Floats, y: Floats, weight: Floats) -> NDArray[np.bool_]:
+    """Return which quotes of one expiry a fit uses."""
+    good = (np.abs(x) <= kernel.FURTHEST) & (y >= kernel.LEAST) & (y <= kernel.GREATEST) & (weight < np.inf)
+    heaviest = float(np.max(weight, where=good, initial=0.0))
+    return np.asarray(good & (weight > 1e-30 * heaviest))
+
+
+def fit_within(
+    x: Floats, y: Floats, weight: Floats, free: Floats, others: Floats = NO_OTHERS
+) -> Calibration[SVIParams]:
+    """Return the best smile free of butterfly arbitrage that keeps its place between others.
+
+    Parameters
+    ----------
+    x, y, weight : ndarray, shape (n,)
+        Columns of one expiry, as given.
+    free : ndarray
+        Row of ``kernels.svi`` for the same quotes: the optima without conditions.
+    others : ndarray, shape (2, 5)
+        Parameters of a smile to stay above, and of one to stay below; NaN for none.
+    """
+    used = usable(x, y, weight)
+    k, w, q = x[used], y[used], weight[used] / weight[used].max()
+    starts = np.stack([free[:N_PARAMS], free[kernel.OTHER : kernel.OTHER + N_PARAMS]])
+    starts = starts[np.isfinite(starts[:, 0])]
     found, box, counts = np.empty(N_PARAMS), np.empty((2, N_PARAMS)), np.zeros(2)
-    q = q / q.max()
-    converged = bool(kernel.fit(x, y, q / q.sum(), arbitrage_free, found, box, counts))
+    converged = svi_bound.fit(k, w, q / q.sum(), starts, others, found, box, counts)
+    _secure(found)
     params = SVIParams(*found.tolist())
-    misfit = params.total_variance(x) - y
+    misfit = params.total_variance(k) - w
     root = np.sqrt(q / q.mean())
     optimum = Optimum(
         found,
         root * misfit,
-        root[:, None] * _jacobian(params, x),
+        root[:, None] * _jacobian(params, k),
         0.5 * float(np.sum((root * misfit) ** 2)),
-        converged,
+        bool(converged),
         bool(np.any((found <= box[0]) | (found >= box[1]))),
-        int(counts[0]),
-        int(counts[1]),
+        int(counts[0] + free[kernel.ITERATIONS]),
+        int(counts[1] + free[kernel.EVALUATIONS]),
     )
-    residuals = np.full(moneyness.size, np.nan)
-    residuals[usable] = misfit
+    residuals = np.full(x.size, np.nan)
+    residuals[used] = misfit
     return summarise(params, optimum, residuals)
+
+
+def _secure(x: Floats) -> None:
+    """Flatten the smile until the exact check holds too, by 1e-9 at first."""
+    share, tried = 1e-9, x.copy()
+    while not svi_check.is_free(tried):
+        svi_bound.flatten(x, share, tried)
+        share = min(4.0 * share, 1.0)
+    x[:] = tried
 
 
 def _jacobian(params: SVIParams, k: Floats) -> Floats:

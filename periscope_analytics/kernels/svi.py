@@ -1,14 +1,14 @@
-"""Least-squares fit of raw SVI to one expiry, with or without the conditions against butterfly arbitrage.
+"""Least-squares fit of raw SVI to many slices, and the proof that a smile is free of butterfly arbitrage.
 
-What belongs here: the search over the five parameters; arrays in, arrays out. What does not: evaluation for
-users (:mod:`periscope_analytics.svi`), judging quotes, statistics
-(:mod:`periscope_analytics.calibration.svi`).
+What belongs here: the search without conditions between strikes, its statistics, and the exact check of its
+result; arrays in, arrays out. What does not: the search under the conditions (``svi_bound``), evaluation for
+users (:mod:`periscope_analytics.svi`), objects (:mod:`periscope_analytics.calibration.svi`).
 
-Parameters are ordered a, b, rho, m, sigma. Starting points come from variable projection: for given (m,
-sigma) the smile is linear in (a, b rho sigma, b sigma), solved exactly within its constraints (De Marco,
-Martini 2009, "Quasi-explicit calibration of Gatheral's SVI model", Zeliade). Levenberg-Marquardt in all five
-then polishes. The conditions against arbitrage make several valleys: the search for them starts from both
-optima without conditions and from a tame smile that meets them.
+For given (m, sigma) the smile is linear in (1, k, r), r = sqrt((k - m)^2 + sigma^2), and the best
+coefficients follow exactly within |rho| <= 1 and 0 <= b <= 2 (De Marco, Martini 2009, "Quasi-explicit
+calibration of Gatheral's SVI model", Zeliade). Levenberg-Marquardt steps in (m, ln sigma) do the rest:
+variable projection (Golub, Pereyra 1973; Kaufman 1975). Quotes lie in rows of one work array, eight to a
+vector register; running sums of a lane stand eight places apart, so their order is the same everywhere.
 """
 
 from __future__ import annotations
@@ -19,280 +19,242 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from periscope_analytics.errors import Status
+
 Floats = NDArray[np.float64]
-Quotes = tuple[Floats, Floats, Floats, float]
-"""Log-moneyness, total variance, weights that sum to one, and the mean variance, residuals' scale."""
-Aim = tuple[Floats, float, float]
-"""Log-moneyness where g is penalised, the penalty, and the least g that goes without."""
+Ints = NDArray[np.int64]
+Work = tuple[Floats, Floats, Floats, Floats]
+"""Quotes in rows, their moments, the box of (m, ln sigma), lanes: what :func:`_prepare` fills."""
 
 N = 5
-LARGEST_SLOPE, STEEPEST = 2.0, 2.0
-GRID_HALF = 40
-GRID_REACH = 7.0
-CHECK_HALF = 100
-CHECK_REACH = 12.0
-SLACK = 2e-6
-"""Aim of the search: least g this much above zero, so that rounding does no harm."""
-STIFFNESS = 1e3
-MOST_STEPS = 100
-FINE, ROUGH = 1e-10, 1e-6
-TIGHTENINGS = 8
-NEAR_LEAST = 0.02
-SIGMA_SHARES = (0.03, 0.1, 0.3, 1.0)
-TAME_RHO, TAME_SHARES = (-0.8, -0.4, 0.0, 0.4, 0.8), (0.95, 0.5, 0.25)
+LANES, CHUNK = 8, 512
+_ROW = CHUNK + LANES
+_K, _W, _Q, _R = (_ROW * j for j in range(4))
+_S0, _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8, _S9, _S10, _S11 = (_ROW * j for j in range(4, 16))
+_WORK_SIZE = 16 * _ROW
+_SUMS = 12
+
+RMSE, MAX_ERROR, STDERR, STATUS, ITERATIONS, EVALUATIONS, FREE = 5, 6, 7, 12, 13, 14, 15
+OTHER, NOISE, POINT = 16, 21, 22
+N_POINT = 17
+N_OUT = POINT + N_POINT
+"""A slice's row of results: parameters, then these. `OTHER` is the optimum of a second valley or NaN, `NOISE`
+the residuals' variance over their number, `POINT` what :func:`_evaluate` knew at the optimum; errors and
+`FREE` are filled by ``svi_check``."""
+_OK, _FEW = float(Status.OK), float(Status.TOO_FEW_STRIKES)
+_FAILED, _BOUND = float(Status.NOT_CONVERGED), float(Status.AT_BOUND)
+
+FURTHEST, SAME_STRIKE = 100.0, 1e-9
+LEAST, GREATEST = 1e-16, 1e4
+STEEPEST = 2.0
+_M_POINTS, _SIGMA_POINTS, _BINS = 8, 4, 13
+_POINTS = _M_POINTS * _SIGMA_POINTS
+_SHARES = (0.03, 0.1, 0.3, 1.0)
+_VALLEYS = 2
+_MOST_STEPS, _TOLERANCE, _NOISE = 100, 1e-10, 1e-15
+_PATIENCE, _HOPELESS, _APART = 4, 4.0, 0.03
+_FLAT_SQUARE = 1e-28
+_SUMS_AT = 32
+_SIZE = _SUMS_AT + _SUMS
 
 
 @njit(cache=True, error_model="numpy")
-def _two(a11: float, a12: float, a22: float, b1: float, b2: float) -> tuple[float, float]:
-    """Solve a symmetric 2 x 2 system; zeros if it is singular."""
-    det = a11 * a22 - a12 * a12
-    if det <= 1e-14 * a11 * a22:
-        return (b1 / a11 if a11 > 0.0 else 0.0), 0.0
-    return (a22 * b1 - a12 * b2) / det, (a11 * b2 - a12 * b1) / det
-
-
-@njit(cache=True, error_model="numpy")
-def _project(k: Floats, w: Floats, q: Floats, m: float, sigma: float, x: Floats) -> float:
-    """Fill `x` with the best parameters at given (m, sigma); return their sum of weighted squares.
-
-    Weights `q` sum to one. Sums are about the means, so that the level drops out of the linear system.
-    """
-    n = k.size
-    ym, zm, wm = 0.0, 0.0, 0.0
-    for i in range(n):
-        y = (k[i] - m) / sigma
-        ym += q[i] * y
-        zm += q[i] * math.sqrt(1.0 + y * y)
-        wm += q[i] * w[i]
-    yy, yz, zz, yw, zw, ww = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for i in range(n):
-        y = (k[i] - m) / sigma
-        z = math.sqrt(1.0 + y * y) - zm
-        y -= ym
-        v = w[i] - wm
-        yy += q[i] * y * y
-        yz += q[i] * y * z
-        zz += q[i] * z * z
-        yw += q[i] * y * v
-        zw += q[i] * z * v
-        ww += q[i] * v * v
-    d, c = _two(yy, yz, zz, yw, zw)
-    if abs(d) > c:
-        best, d, c = 0.0, 0.0, 0.0
-        for side in (1.0, -1.0):
-            top, bottom = zw + side * yw, zz + 2.0 * side * yz + yy
-            if top > 0.0 and top * top > best * bottom:
-                best, c = top * top / bottom, top / bottom
-                d = side * c
-    if c > STEEPEST * sigma:
-        c = STEEPEST * sigma
-        d = min(max((yw - c * yz) / yy, -c), c)
-    x[0] = wm - d * ym - c * zm
-    x[1] = c / sigma
-    x[2] = d / c if c > 0.0 else 0.0
-    x[3] = m
-    x[4] = sigma
-    cost: float = ww - 2.0 * (d * yw + c * zw) + d * d * yy + 2.0 * d * c * yz + c * c * zz
-    return cost
-
-
-@njit(cache=True, error_model="numpy")
-def _accumulate(residual: float, slope: Floats, normal: Floats, gradient: Floats) -> float:
-    for i in range(N):
-        gradient[i] += slope[i] * residual
-        for j in range(i + 1):
-            normal[i, j] += slope[i] * slope[j]
-    return residual * residual
-
-
-@njit(cache=True, error_model="numpy")
-def _smile(k: float, x: Floats, w_x: Floats) -> float:
-    """Return total variance; fill `w_x` with its derivatives by the parameters."""
-    s = k - x[3]
-    root = math.sqrt(s * s + x[4] * x[4])
-    w_x[0] = 1.0
-    w_x[1] = x[2] * s + root
-    w_x[2] = x[1] * s
-    w_x[3] = -x[1] * (x[2] + s / root)
-    w_x[4] = x[1] * x[4] / root
-    w: float = x[0] + x[1] * w_x[1]
-    return w
-
-
-@njit(cache=True, error_model="numpy")
-def _penalised_g(k: float, x: Floats, floor: float, w_x: Floats, g_x: Floats) -> float:
-    """Return g; fill `g_x` with its derivatives by the parameters. Variance is taken as at least `floor`."""
-    w = _smile(k, x, w_x)
-    if w < floor:
-        w = floor
-        for i in range(N):
-            w_x[i] = 0.0
-    s, b, sigma = k - x[3], x[1], x[4]
-    r2 = s * s + sigma * sigma
-    r1 = math.sqrt(r2)
-    r3 = r1 * r2
-    w1, w2 = b * (x[2] + s / r1), b * sigma * sigma / r3
-    lean = 1.0 - 0.5 * k * w1 / w
-    by_w = (lean * k * w1 + 0.25 * w1 * w1) / (w * w)
-    by_w1 = -lean * k / w - 0.5 * w1 * (1.0 / w + 0.25)
-    g_x[0] = by_w * w_x[0]
-    g_x[1] = by_w * w_x[1] + by_w1 * (x[2] + s / r1) + 0.5 * sigma * sigma / r3
-    g_x[2] = by_w * w_x[2] + by_w1 * b
-    g_x[3] = by_w * w_x[3] - by_w1 * b * sigma * sigma / r3 + 1.5 * b * sigma * sigma * s / (r3 * r2)
-    g_x[4] = (
-        by_w * w_x[4] - by_w1 * b * s * sigma / r3 + b * sigma * (1.0 / r3 - 1.5 * sigma * sigma / (r3 * r2))
+def _total(t: Floats, at: int) -> float:
+    """Return the sum of eight lanes."""
+    return float(
+        ((t[at] + t[at + 4]) + (t[at + 2] + t[at + 6])) + ((t[at + 1] + t[at + 5]) + (t[at + 3] + t[at + 7]))
     )
-    return float(lean * lean - 0.25 * w1 * w1 * (1.0 / w + 0.25) + 0.5 * w2)
 
 
 @njit(cache=True, error_model="numpy")
-def _penalties(
-    x: Floats, aim: Aim, floor: float, slope: Floats, w_x: Floats, normal: Floats, gradient: Floats
-) -> float:
-    """Add the violations of the conditions as squared residuals."""
-    grid, penalty, margin = aim
-    root, cost = math.sqrt(penalty / grid.size), 0.0
-    for j in range(grid.size):
-        g = _penalised_g(grid[j], x, floor, w_x, slope)
-        if g < margin:
-            for i in range(N):
-                slope[i] *= root
-            cost += _accumulate(root * (g - margin), slope, normal, gradient)
-    for side in (1.0, -1.0):
-        steepness = x[1] * (1.0 + side * x[2])
-        if steepness > LARGEST_SLOPE:
-            slope[0], slope[3], slope[4] = 0.0, 0.0, 0.0
-            slope[1], slope[2] = root * (1.0 + side * x[2]), root * side * x[1]
-            cost += _accumulate(root * (steepness - LARGEST_SLOPE), slope, normal, gradient)
-    bend = math.sqrt(max(1.0 - x[2] * x[2], 1e-12))
-    least = x[0] + x[1] * x[4] * bend
-    if least < floor:
-        scale = root / floor
-        slope[0], slope[1], slope[3] = scale, scale * x[4] * bend, 0.0
-        slope[2], slope[4] = -scale * x[1] * x[4] * x[2] / bend, scale * x[1] * bend
-        cost += _accumulate(scale * (least - floor), slope, normal, gradient)
-    return cost
-
-
-@njit(cache=True, error_model="numpy")
-def _cost(x: Floats, quotes: Quotes, aim: Aim, normal: Floats, gradient: Floats) -> float:
-    """Return the sum of squares at `x`; fill the Gauss-Newton matrix and half the gradient."""
-    k, w, q, level = quotes
-    for i in range(N):
-        gradient[i] = 0.0
-        for j in range(N):
-            normal[i, j] = 0.0
-    slope, w_x = np.empty(N), np.empty(N)
-    cost = 0.0
-    for i in range(k.size):
-        scale = math.sqrt(q[i]) / level
-        value = _smile(k[i], x, w_x)
-        for j in range(N):
-            slope[j] = scale * w_x[j]
-        cost += _accumulate(scale * (value - w[i]), slope, normal, gradient)
-    if aim[1] > 0.0:
-        cost += _penalties(x, aim, 1e-3 * level, slope, w_x, normal, gradient)
-    for i in range(N):
-        for j in range(i):
-            normal[j, i] = normal[i, j]
-    return cost
-
-
-@njit(cache=True, error_model="numpy")
-def _solve(a: Floats, b: Floats, x: Floats) -> bool:
-    """Solve a symmetric system by Cholesky's method, in place; False if it is not positive definite."""
-    n = b.size
+def _load(t: Floats, rows: Floats, begin: int, n: int) -> None:
     for i in range(n):
-        for j in range(i + 1):
-            total = a[i, j]
-            for p in range(j):
-                total -= a[i, p] * a[j, p]
-            if i == j:
-                if not total > 0.0:
-                    return False
-                a[i, i] = math.sqrt(total)
-            else:
-                a[i, j] = total / a[j, j]
-    for i in range(n):
-        total = b[i]
-        for p in range(i):
-            total -= a[i, p] * x[p]
-        x[i] = total / a[i, i]
-    for i in range(n - 1, -1, -1):
-        total = x[i]
-        for p in range(i + 1, n):
-            total -= a[p, i] * x[p]
-        x[i] = total / a[i, i]
-    return True
+        t[_K + i] = rows[0, begin + i]
+        t[_W + i] = rows[1, begin + i]
+        t[_Q + i] = rows[2, begin + i]
 
 
 @njit(cache=True, error_model="numpy")
-def _trial(
-    x: Floats, normal: Floats, gradient: Floats, damping: float, first: int, box: Floats, out: Floats
-) -> float:
-    """Fill `out` with the projected step's end; return the decrease that the linear model predicts.
+def _roots(t: Floats, n: int, m: float, sigma: float, middle: float) -> None:
+    square = sigma * sigma
+    for i in range(n):
+        s = t[_K + i] - m
+        t[_R + i] = math.sqrt(s * s + square) - middle
 
-    Parameters before the one numbered `first` are not damped.
+
+@njit(cache=True, error_model="numpy")
+def _level_sums(t: Floats, n: int) -> None:
+    """Add the moments of r, about its value in the middle, to the running sums."""
+    for i in range(n):
+        r, q = t[_R + i], t[_Q + i]
+        qr = q * r
+        t[_S0 + LANES + i] = t[_S0 + i] + qr
+        t[_S1 + LANES + i] = t[_S1 + i] + qr * t[_K + i]
+        t[_S2 + LANES + i] = t[_S2 + i] + qr * t[_W + i]
+        t[_S3 + LANES + i] = t[_S3 + i] + qr * r
+
+
+@njit(cache=True, error_model="numpy")
+def _slope_sums(t: Floats, n: int, m: float, middle: float, mean: float, d: float, c: float) -> None:
+    """Add the misfit's square and the moments of u = (k - m)/r and v = 1/r, about the middle, to the sums."""
+    v_middle = 1.0 / middle
+    u_middle = -m * v_middle
+    for i in range(n):
+        k, r, q = t[_K + i], t[_R + i], t[_Q + i]
+        inverse = 1.0 / (r + middle)
+        u, v = (k - m) * inverse - u_middle, inverse - v_middle
+        e = t[_W + i] - d * k - c * (r - mean)
+        qe, qu, qv = q * e, q * u, q * v
+        t[_S0 + LANES + i] = t[_S0 + i] + qe * e
+        t[_S1 + LANES + i] = t[_S1 + i] + qe * u
+        t[_S2 + LANES + i] = t[_S2 + i] + qe * v
+        t[_S3 + LANES + i] = t[_S3 + i] + qu
+        t[_S4 + LANES + i] = t[_S4 + i] + qv
+        t[_S5 + LANES + i] = t[_S5 + i] + qu * k
+        t[_S6 + LANES + i] = t[_S6 + i] + qv * k
+        t[_S7 + LANES + i] = t[_S7 + i] + qu * r
+        t[_S8 + LANES + i] = t[_S8 + i] + qv * r
+        t[_S9 + LANES + i] = t[_S9 + i] + qu * u
+        t[_S10 + LANES + i] = t[_S10 + i] + qu * v
+        t[_S11 + LANES + i] = t[_S11 + i] + qv * v
+
+
+@njit(cache=True, error_model="numpy")
+def _carry(t: Floats, n: int, count: int, last: bool, sums: Floats) -> None:
+    """Move the running sums to the start of their rows, or after the last chunk out of them."""
+    for p in range(count):
+        row = _S0 + p * _ROW
+        if last:
+            sums[p] = _total(t, row + n)
+        for j in range(LANES):
+            t[row + j] = 0.0 if last else t[row + n + j]
+
+
+@njit(cache=True, error_model="numpy")
+def _linear(
+    kk: float, kr: float, rr: float, kw: float, rw: float
+) -> tuple[float, float, float, float, float]:
+    """Return the best D = b rho and C = b, and the inverse (3 entries) of the matrix of the free ones."""
+    det = kk * rr - kr * kr
+    if det > 1e-14 * kk * rr:
+        d, c = (rr * kw - kr * rw) / det, (kk * rw - kr * kw) / det
+        if abs(d) <= c <= STEEPEST:
+            return d, c, rr / det, -kr / det, kk / det
+    else:
+        d, c = 1.0, 0.0
+    side = 0.0
+    if abs(d) > c:
+        gain, c = 0.0, 0.0
+        for sign in (1.0, -1.0):
+            top, bottom = rw + sign * kw, rr + 2.0 * sign * kr + kk
+            if top > 0.0 and top * top > gain * bottom:
+                gain, c, side = top * top / bottom, top / bottom, sign
+        d = side * c
+    if c > STEEPEST:
+        c = STEEPEST
+        d = (kw - c * kr) / kk
+        if abs(d) < c:
+            return d, c, 1.0 / kk, 0.0, 0.0
+        return (c if d > 0.0 else -c), c, 0.0, 0.0, 0.0
+    if side == 0.0:
+        return d, c, 0.0, 0.0, 0.0
+    weight = 1.0 / (rr + 2.0 * side * kr + kk)
+    return d, c, weight, side * weight, weight
+
+
+@njit(cache=True, error_model="numpy")
+def _evaluate(work: Work, n: int, m: float, theta: float, p: Floats) -> float:
+    """Fill `p` with all that is known at (m, ln sigma), and return the mean square of the misfit.
+
+    `p`: m, ln sigma, D, C, mean of r, means of u and v; the 10 moments of (k, r, u, v); the projected
+    Gauss-Newton matrix (3), its right side (2).
     """
-    system, right, step = np.empty((N, N)), np.empty(N), np.zeros(N)
-    for i in range(N):
-        right[i] = gradient[i]
-        for j in range(N):
-            system[i, j] = normal[i, j]
-    for i in range(N):
-        held = (x[i] <= box[0, i] and gradient[i] > 0.0) or (x[i] >= box[1, i] and gradient[i] < 0.0)
-        if held or normal[i, i] <= 0.0:
-            for j in range(N):
-                system[i, j] = 0.0
-                system[j, i] = 0.0
-            system[i, i] = 1.0
-            right[i] = 0.0
-        else:
-            system[i, i] += (damping if i >= first else 1e-12) * normal[i, i] + 1e-300
-    if not _solve(system, right, step):
-        return 0.0
-    for i in range(N):
-        out[i] = min(max(x[i] - step[i], box[0, i]), box[1, i])
-        step[i] = out[i] - x[i]
-    predicted = 0.0
-    for i in range(N):
-        predicted -= 2.0 * step[i] * gradient[i]
-        for j in range(N):
-            predicted -= step[i] * normal[i, j] * step[j]
-    return predicted
+    rows, moments, _, t = work
+    sigma = math.exp(theta)
+    middle = math.hypot(m, sigma)
+    sums = p[_SUMS_AT:]
+    for begin in range(0, n, CHUNK):
+        size = min(CHUNK, n - begin)
+        if n > CHUNK:
+            _load(t, rows, begin, size)
+        _roots(t, size, m, sigma, middle)
+        _level_sums(t, size)
+        _carry(t, size, 4, begin + size == n, sums)
+    kk, kw, mean = moments[2], moments[3], sums[0]
+    kr, rw, rr = sums[1], sums[2], sums[3] - mean * mean
+    d, c, m11, m12, m22 = _linear(kk, kr, rr, kw, rw)
+    for begin in range(0, n, CHUNK):
+        size = min(CHUNK, n - begin)
+        if n > CHUNK:
+            _load(t, rows, begin, size)
+            _roots(t, size, m, sigma, middle)
+        _slope_sums(t, size, m, middle, mean, d, c)
+        _carry(t, size, _SUMS, begin + size == n, sums)
+    eu, ev, u1, v1 = sums[1], sums[2], sums[3], sums[4]
+    uk, vk, ur, vr = sums[5], sums[6], sums[7] - u1 * mean, sums[8] - v1 * mean
+    uu, uv, vv = sums[9] - u1 * u1, sums[10] - u1 * v1, sums[11] - v1 * v1
+    p[0], p[1], p[2], p[3] = m, theta, d, c
+    p[4], p[5], p[6] = mean + middle, u1 - m / middle, v1 + 1.0 / middle
+    p[7], p[8], p[9], p[10], p[11], p[12], p[13] = kk, kr, uk, vk, rr, ur, vr
+    p[14], p[15], p[16] = uu, uv, vv
+    by_m, by_theta = -c, c * sigma * sigma
+    p[17] = by_m * by_m * (uu - (uk * uk * m11 + 2.0 * uk * ur * m12 + ur * ur * m22))
+    p[18] = by_m * by_theta * (uv - (uk * vk * m11 + (uk * vr + ur * vk) * m12 + ur * vr * m22))
+    p[19] = by_theta * by_theta * (vv - (vk * vk * m11 + 2.0 * vk * vr * m12 + vr * vr * m22))
+    p[20], p[21] = by_m * eu, by_theta * ev
+    return float(sums[0])
+
+
+@njit(cache=True, error_model="numpy")
+def _step(p: Floats, damping: float, box: Floats) -> tuple[float, float, float]:
+    """Return the damped step's end inside the box, and the decrease that the linear model predicts."""
+    h11, h12, h22, g1, g2 = p[17], p[18], p[19], p[20], p[21]
+    if (p[0] <= box[0] and g1 < 0.0) or (p[0] >= box[1] and g1 > 0.0) or not h11 > 0.0:
+        h12, g1, h11 = 0.0, 0.0, 1.0
+    if (p[1] <= box[2] and g2 < 0.0) or (p[1] >= box[3] and g2 > 0.0) or not h22 > 0.0:
+        h12, g2, h22 = 0.0, 0.0, 1.0
+    a11, a22 = h11 * (1.0 + damping), h22 * (1.0 + damping)
+    det = a11 * a22 - h12 * h12
+    if not det > 0.0:
+        return p[0], p[1], -1.0
+    m = min(max(p[0] + (a22 * g1 - h12 * g2) / det, box[0]), box[1])
+    theta = min(max(p[1] + min(max((a11 * g2 - h12 * g1) / det, -2.0), 2.0), box[2]), box[3])
+    x, y = m - p[0], theta - p[1]
+    return m, theta, 2.0 * (x * g1 + y * g2) - (h11 * x * x + 2.0 * h12 * x * y + h22 * y * y)
 
 
 @njit(cache=True, error_model="numpy")
 def _descend(
-    x: Floats, quotes: Quotes, aim: Aim, box: Floats, tolerance: float, counts: Floats
+    work: Work, n: int, here: Floats, there: Floats, best: Floats, counts: Floats
 ) -> tuple[float, bool]:
-    """Move `x` to a local minimum by Levenberg-Marquardt steps projected into the box.
+    """Move the point in `here` to a local minimum; return its mean square, and whether it is one.
 
-    Without a penalty only (m, sigma) are damped, and after each step the parameters in which the smile is
-    linear are solved for again: variable projection (Kaufman 1975).
+    The search is given up when it comes to the optimum in `best`, or stays far above it.
     """
-    linear = aim[1] == 0.0
-    normal, gradient, out = np.empty((N, N)), np.empty(N), np.empty(N)
-    new_normal, new_gradient = np.empty((N, N)), np.empty(N)
-    cost = _cost(x, quotes, aim, normal, gradient)
+    cost = _evaluate(work, n, here[0], here[1], here)
+    box, noise = work[2], _NOISE * work[1][4]
+    counts[1] += 1.0
     damping, growth = 1e-3, 2.0
-    for _ in range(MOST_STEPS):
+    near = 1e-3 * (box[1] - box[0])
+    for i in range(_MOST_STEPS):
         counts[0] += 1.0
-        predicted = _trial(x, normal, gradient, damping, 3 if linear else 0, box, out)
-        if predicted <= tolerance * cost + 1e-30 and damping < 1e8 and predicted > 0.0:
+        if i >= _PATIENCE and cost > _HOPELESS * best[_SUMS_AT]:
             return cost, True
-        new = cost
+        if abs(here[0] - best[0]) < near and abs(here[1] - best[1]) < 0.02:
+            return cost, True
+        m, theta, predicted = _step(here, damping, box)
+        if 0.0 <= predicted <= _TOLERANCE * cost + 1e-4 * noise and damping < 1e8:
+            return cost, True
+        new = math.inf
         if predicted > 0.0:
-            if linear:
-                _project(quotes[0], quotes[1], quotes[2], out[3], out[4], out)
-            new = _cost(out, quotes, aim, new_normal, new_gradient)
+            new = _evaluate(work, n, m, theta, there)
             counts[1] += 1.0
-        if new < cost:
+        if new < cost or (new <= cost + noise and predicted <= noise):
             gain = (cost - new) / predicted
-            damping *= max(1.0 / 3.0, 1.0 - (2.0 * gain - 1.0) ** 3)
-            settled = cost - new <= tolerance * new
+            damping *= max(1.0 / 9.0, 1.0 - (2.0 * gain - 1.0) ** 3)
+            settled = abs(cost - new) <= _TOLERANCE * new
             growth, cost = 2.0, new
-            x[:], gradient[:], normal[:] = out, new_gradient, new_normal
+            here[:] = there
             if settled:
                 return cost, True
         else:
@@ -304,197 +266,219 @@ def _descend(
 
 
 @njit(cache=True, error_model="numpy")
-def _fill_grid(x: Floats, grid: Floats) -> None:
-    """Fill log-moneyness from far left to far right, dense around the smile's vertex and around 0."""
-    half = (grid.size // 2 - 1) // 2
-    for j in range(2 * half + 1):
-        offset = x[4] * math.sinh(GRID_REACH * (j - half) / half)
-        grid[2 * j] = x[3] + offset
-        grid[2 * j + 1] = offset
+def _starts(rows: Floats, n: int, g: Floats, found: Floats) -> int:
+    """Fill (m, ln sigma) of the best valleys of a coarse grid, best first; return how many there are.
 
-
-@njit(cache=True, error_model="numpy")
-def _g(k: float, x: Floats) -> float:
-    """Return Gatheral and Jacquier's g."""
-    s = k - x[3]
-    root = math.sqrt(s * s + x[4] * x[4])
-    w, w1 = x[0] + x[1] * (x[2] * s + root), x[1] * (x[2] + s / root)
-    lean, bend = 1.0 - 0.5 * k * w1 / w, x[4] / root
-    return float(lean * lean - 0.25 * w1 * w1 * (1.0 / w + 0.25) + 0.5 * x[1] * bend * bend / root)
-
-
-@njit(cache=True, error_model="numpy")
-def least_g(x: Floats) -> float:
-    """Return the least g over all strikes; -inf where variance is not positive or a wing is too steep.
-
-    The least value on two dense grids, around the smile's vertex and around the money, and between the
-    neighbours of each of their low points by golden section.
+    Neighbouring quotes count as one, so that there are at most `_BINS`.
     """
-    least = x[0] + x[1] * x[4] * math.sqrt(max(1.0 - x[2] * x[2], 0.0))
-    if least <= 0.0 or x[1] * (1.0 + abs(x[2])) > LARGEST_SLOPE:
-        return -math.inf
-    least = math.inf
-    for i in range(2):
-        centre = x[3] if i == 0 else 0.0
-        before, here = math.inf, math.inf
-        for j in range(-CHECK_HALF, CHECK_HALF + 1):
-            after = _g(centre + x[4] * math.sinh(CHECK_REACH * j / CHECK_HALF), x)
-            least = min(least, after)
-            if here <= before and here <= after and here < least + NEAR_LEAST:
-                low = centre + x[4] * math.sinh(CHECK_REACH * (j - 2) / CHECK_HALF)
-                high = centre + x[4] * math.sinh(CHECK_REACH * j / CHECK_HALF)
-                least = min(least, _golden(low, high, x))
-            before, here = here, after
-    return float(least)
+    low, high = rows[0, 0], rows[0, n - 1]
+    span, group = high - low, (n + _BINS - 1) // _BINS
+    for j in range(_POINTS):
+        g[j] = low + span * (j % _M_POINTS - 1.0) / (_M_POINTS - 3.0)
+        g[_POINTS + j] = (span * _SHARES[j // _M_POINTS]) ** 2
+        for p in range(2, 6):
+            g[_POINTS * p + j] = 0.0
+    kk, kw = 0.0, 0.0
+    for begin in range(0, n, group):
+        k, w, q = 0.0, 0.0, 1e-300
+        for i in range(begin, min(begin + group, n)):
+            q += rows[2, i]
+            k += rows[2, i] * rows[0, i]
+            w += rows[2, i] * rows[1, i]
+        k, w = k / q, w / q
+        kk += q * k * k
+        kw += q * k * w
+        for j in range(_POINTS):
+            s = k - g[j]
+            r = math.sqrt(s * s + g[_POINTS + j])
+            g[2 * _POINTS + j] += q * r
+            g[3 * _POINTS + j] += q * r * k
+            g[4 * _POINTS + j] += q * r * w
+            g[5 * _POINTS + j] += q * r * r
+    for j in range(_POINTS):
+        kr, rw = g[3 * _POINTS + j], g[4 * _POINTS + j]
+        rr = g[5 * _POINTS + j] - g[2 * _POINTS + j] * g[2 * _POINTS + j]
+        det = kk * rr - kr * kr
+        d, c = (rr * kw - kr * rw) / det, (kk * rw - kr * kw) / det
+        up, down = max(rw + kw, 0.0), max(rw - kw, 0.0)
+        side = max(up * up / (rr + 2.0 * kr + kk), down * down / (rr - 2.0 * kr + kk))
+        g[j + 6 * _POINTS] = d * kw + c * rw if abs(d) <= c else side
+    return _valleys(g, found)
 
 
 @njit(cache=True, error_model="numpy")
-def _golden(low: float, high: float, x: Floats) -> float:
-    """Return the least g between two strikes that enclose a minimum."""
-    ratio = 0.5 * (math.sqrt(5.0) - 1.0)
-    left, right = high - ratio * (high - low), low + ratio * (high - low)
-    g_left, g_right = _g(left, x), _g(right, x)
-    for _ in range(40):
-        if g_left < g_right:
-            high, right, g_right = right, left, g_left
-            left = high - ratio * (high - low)
-            g_left = _g(left, x)
-        else:
-            low, left, g_left = left, right, g_right
-            right = low + ratio * (high - low)
-            g_right = _g(right, x)
-    return float(min(g_left, g_right))
+def _valleys(g: Floats, found: Floats) -> int:
+    """Fill the points of the grid that are better than their neighbours, the best two, best first."""
+    gains, count = 6 * _POINTS, 0
+    for j in range(_POINTS):
+        here, column, line = g[gains + j], j % _M_POINTS, j // _M_POINTS
+        best = bool(here > 0.0)
+        for other in range(max(line - 1, 0), min(line + 2, _SIGMA_POINTS)):
+            for across in range(max(column - 1, 0), min(column + 2, _M_POINTS)):
+                at = other * _M_POINTS + across
+                best = best and (g[gains + at] < here or (at >= j and g[gains + at] == here))
+        if not best:
+            continue
+        place = 1
+        if count == 0 or here > found[0, 2]:
+            found[1, :] = found[0, :]
+            place = 0
+        elif count > 1 and here <= found[1, 2]:
+            continue
+        found[place, 0], found[place, 1], found[place, 2] = g[j], 0.5 * math.log(g[_POINTS + j]), here
+        count += 1
+    return int(min(count, _VALLEYS))
 
 
 @njit(cache=True, error_model="numpy")
-def _flatten(x: Floats, share: float, out: Floats) -> None:
-    """Fill `out` with a smile whose b is smaller by `share`, at the same total variance at the money."""
-    for i in range(N):
-        out[i] = x[i]
-    out[1] = x[1] * (1.0 - share)
-    out[0] = x[0] + (x[1] - out[1]) * (math.sqrt(x[3] * x[3] + x[4] * x[4]) - x[2] * x[3])
-
-
-@njit(cache=True, error_model="numpy")
-def _repair(x: Floats) -> None:
-    """Flatten `x` by as little as brings g to 0; a flat smile is always free of arbitrage."""
-    if least_g(x) >= 0.0:
-        return
-    low, high, out = 0.0, 1e-6, np.empty(N)
-    _flatten(x, high, out)
-    while high < 1.0 and least_g(out) < 0.0:
-        low, high = high, min(4.0 * high, 1.0)
-        _flatten(x, high, out)
-    for _ in range(12):
-        middle = 0.5 * (low + high)
-        _flatten(x, middle, out)
-        if least_g(out) >= 0.0:
-            high = middle
-        else:
-            low = middle
-    _flatten(x, high, out)
-    x[:] = out
-
-
-@njit(cache=True, error_model="numpy")
-def _constrain(x: Floats, quotes: Quotes, box: Floats, counts: Floats) -> bool:
-    """Move `x` to the best smile free of butterfly arbitrage.
-
-    Violations are penalised, ever more stiffly; then the margin is moved by what is still violated (the
-    method of multipliers for the one strike at which the condition binds). What is left, if anything, is
-    repaired.
-    """
-    converged, margin, stiffness = True, 0.0, 1e-2 * STIFFNESS
-    grid = np.empty(4 * GRID_HALF + 2)
-    for i in range(2 + TIGHTENINGS):
-        if i >= 2:
-            excess = least_g(x)
-            if 0.0 <= excess <= 3.0 * SLACK:
-                break
-            margin = max(margin + SLACK - max(excess, -0.05), 0.0)
-        _fill_grid(x, grid)
-        _, converged = _descend(x, quotes, (grid, stiffness, margin), box, ROUGH, counts)
-        stiffness = STIFFNESS
-    _repair(x)
-    return bool(converged)
-
-
-@njit(cache=True, error_model="numpy")
-def _tame(quotes: Quotes, best: Floats) -> None:
-    """Fill `best` with the closest of a few smiles that are free of butterfly arbitrage whatever the quotes.
-
-    They are SSVI's (Gatheral, Jacquier 2014, theorem 4.2), at the total variance quoted nearest the money.
-    """
-    k, w, q, _ = quotes
-    x, w_x, least = np.empty(N), np.empty(N), math.inf
-    theta = w[np.argmin(np.abs(k))]
-    for rho in TAME_RHO:
-        room = 4.0 / (theta * (1.0 + abs(rho)))
-        for share in TAME_SHARES:
-            phi, bend = share * min(room, math.sqrt(room)), math.sqrt(1.0 - rho * rho)
-            x[0], x[1], x[2] = 0.5 * theta * bend * bend, 0.5 * theta * phi, rho
-            x[3], x[4] = -rho / phi, bend / phi
-            cost = 0.0
-            for i in range(k.size):
-                cost += q[i] * (_smile(k[i], x, w_x) - w[i]) ** 2
-            if cost < least:
-                least, best[:] = cost, x
-
-
-@njit(cache=True, error_model="numpy")
-def _starts(k: Floats, w: Floats, q: Floats, low: float, span: float, best: Floats) -> None:
-    """Fill the two best starting points of a coarse grid over (m, sigma)."""
-    x = np.empty(N)
-    first, second = math.inf, math.inf
-    for i in range(7):
-        for j in range(4):
-            cost = _project(k, w, q, low + span * (i - 0.5) / 5.0, span * SIGMA_SHARES[j], x)
-            if cost < first:
-                second, best[1] = first, best[0].copy()
-                first, best[0] = cost, x
-            elif cost < second:
-                second, best[1] = cost, x
-
-
-@njit(cache=True, error_model="numpy")
-def _fill_box(low: float, high: float, largest: float, box: Floats) -> None:
-    span = high - low
-    box[0, 0], box[1, 0] = -1e3 * largest, largest
-    box[0, 1], box[1, 1] = 0.0, STEEPEST
-    box[0, 2], box[1, 2] = -1.0, 1.0
-    box[0, 3], box[1, 3] = low - span, high + span
-    box[0, 4], box[1, 4] = 1e-3 * span, 3.0 * span
-
-
-@njit(cache=True, error_model="numpy")
-def fit(
-    k: Floats, w: Floats, q: Floats, arbitrage_free: bool, x: Floats, box: Floats, counts: Floats
-) -> bool:
-    """Fill `x`, shape (5,), with the fitted parameters; return whether the last descent converged.
-
-    `k` holds at least five distinct values, `q` sums to one; `box`, shape (2, 5), is filled with the bounds
-    of the search, and iterations and evaluations are added to `counts`.
-    """
-    low, high, largest, level = math.inf, -math.inf, -math.inf, 0.0
+def _prepare(k: Floats, w: Floats, weight: Floats, work: Work) -> int:
+    """Fill sorted, centred quotes of total weight one, their moments and the box; return their number."""
+    rows, moments, box, _ = work
+    n, heaviest = 0, 0.0
     for i in range(k.size):
-        low, high, largest = min(low, k[i]), max(high, k[i]), max(largest, w[i])
-        level += q[i] * w[i]
-    _fill_box(low, high, largest, box)
-    quotes = (k, w, q, level)
-    starts, plain = np.zeros((3, N)), (np.empty(0), 0.0, 0.0)
-    _starts(k, w, q, low, high - low, starts)
-    converged, least = False, math.inf
-    for i in range(2):
-        cost, done = _descend(starts[i], quotes, plain, box, FINE, counts)
-        if cost < least:
-            least, converged, x[:] = cost, done, starts[i]
-    if not arbitrage_free or least_g(x) >= 0.0:
-        return bool(converged)
-    least, normal, gradient = math.inf, np.empty((N, N)), np.empty(N)
-    _tame(quotes, starts[2])
-    for i in range(3):
-        done = _constrain(starts[i], quotes, box, counts)
-        cost = _cost(starts[i], quotes, plain, normal, gradient)
-        if cost < least:
-            least, converged, x[:] = cost, done, starts[i]
-    return bool(converged)
+        if abs(k[i]) <= FURTHEST and LEAST <= w[i] <= GREATEST and weight[i] < math.inf:
+            heaviest = max(heaviest, weight[i])
+    in_order = True
+    for i in range(k.size):
+        if abs(k[i]) <= FURTHEST and LEAST <= w[i] <= GREATEST and 1e-30 * heaviest < weight[i] < math.inf:
+            rows[0, n], rows[1, n], rows[2, n] = k[i], w[i], weight[i] / heaviest
+            in_order = in_order and (n == 0 or rows[0, n - 1] <= k[i])
+            n += 1
+    if not in_order:
+        order = np.argsort(rows[0, :n])
+        for p in range(3):
+            rows[p, :n] = rows[p, :n][order]
+    distinct, total, k_mean, w_mean, largest = min(n, 1), 0.0, 0.0, 0.0, 0.0
+    for i in range(n):
+        distinct += 1 if i > 0 and rows[0, i] - rows[0, i - 1] > SAME_STRIKE else 0
+        total += rows[2, i]
+        k_mean += rows[2, i] * rows[0, i]
+        w_mean += rows[2, i] * rows[1, i]
+        largest = max(largest, rows[1, i])
+    if distinct < N:
+        return 0
+    k_mean, w_mean = k_mean / total, w_mean / total
+    kk, kw, ww = 0.0, 0.0, 0.0
+    for i in range(n):
+        rows[0, i] -= k_mean
+        rows[1, i] -= w_mean
+        rows[2, i] /= total
+        kk += rows[2, i] * rows[0, i] * rows[0, i]
+        kw += rows[2, i] * rows[0, i] * rows[1, i]
+        ww += rows[2, i] * rows[1, i] * rows[1, i]
+    moments[0], moments[1], moments[2], moments[3], moments[4] = k_mean, w_mean, kk, kw, ww
+    moments[5], moments[6] = largest, heaviest
+    span = rows[0, n - 1] - rows[0, 0]
+    box[0], box[1] = rows[0, 0] - span, rows[0, n - 1] + span
+    box[2], box[3] = math.log(1e-3 * span), math.log(3.0 * span)
+    return n
+
+
+@njit(cache=True, error_model="numpy")
+def _raw(p: Floats, moments: Floats, out: Floats) -> None:
+    """Fill the five parameters of the point in `p`."""
+    out[0] = moments[1] + p[2] * p[0] - p[3] * p[4]
+    out[1], out[2] = p[3], (p[2] / p[3] if p[3] > 0.0 else 0.0)
+    out[3], out[4] = p[0] + moments[0], math.exp(p[1])
+
+
+@njit(cache=True, error_model="numpy")
+def _misfit(
+    k: Floats, w: Floats, weight: Floats, x: Floats, residuals: Floats, heaviest: float
+) -> tuple[float, float]:
+    """Fill model minus market, NaN where a quote was not used; return their root mean square and greatest."""
+    a, b, rho, m, square = x[0], x[1], x[2], x[3], x[4] * x[4]
+    total, greatest, n = 0.0, 0.0, 0
+    for i in range(k.size):
+        s = k[i] - m
+        residuals[i] = a + b * (rho * s + math.sqrt(s * s + square)) - w[i]
+    for i in range(k.size):
+        if abs(k[i]) <= FURTHEST and LEAST <= w[i] <= GREATEST and 1e-30 * heaviest < weight[i] < math.inf:
+            total += residuals[i] * residuals[i]
+            greatest = max(greatest, abs(residuals[i]))
+            n += 1
+        else:
+            residuals[i] = math.nan
+    return math.sqrt(total / n), greatest
+
+
+@njit(cache=True, error_model="numpy")
+def _pad(work: Work, n: int) -> int:
+    """Fill up the last lanes with quotes of no weight and load what fits; return the number of lanes."""
+    rows, moments, _, t = work
+    padded = (n + LANES - 1) // LANES * LANES
+    for i in range(n, padded):
+        rows[0, i], rows[1, i], rows[2, i] = rows[0, n - 1], 0.0, 0.0
+    if moments[4] <= _FLAT_SQUARE * moments[1] * moments[1]:
+        moments[3] = 0.0
+        rows[1, :padded] = 0.0
+    if padded <= CHUNK:
+        _load(t, rows, 0, padded)
+    return padded
+
+
+@njit(cache=True, error_model="numpy")
+def _fit_one(
+    k: Floats, w: Floats, weight: Floats, work: Work, g: Floats, out: Floats, residuals: Floats
+) -> None:
+    counts, starts = np.zeros(2), np.zeros((_VALLEYS, 3))
+    p, trial, best = np.empty(_SIZE), np.empty(_SIZE), np.empty(_SIZE)
+    moments, box = work[1], work[2]
+    out[:], residuals[:] = math.nan, math.nan
+    n = _prepare(k, w, weight, work)
+    out[STATUS] = _FEW
+    if n > 0:
+        padded = _pad(work, n)
+        valleys = max(_starts(work[0], n, g, starts), 1)
+        if starts[0, 2] <= 0.0:
+            starts[0, 0], starts[0, 1] = 0.0, box[3] - 2.0
+        least, converged, best[0], best[1], best[_SUMS_AT] = math.inf, False, math.inf, 0.0, math.inf
+        for i in range(valleys):
+            p[0], p[1] = min(max(starts[i, 0], box[0]), box[1]), starts[i, 1]
+            cost, done = _descend(work, padded, p, trial, best, counts)
+            if i > 0 and abs(p[0] - best[0]) + abs(p[1] - best[1]) > _APART:
+                _raw(best if cost < least else p, moments, out[OTHER:])
+            if cost < least:
+                least, converged = cost, done
+                best[:] = p
+        _raw(best, moments, out)
+        out[RMSE], out[MAX_ERROR] = _misfit(k, w, weight, out, residuals, moments[6])
+        out[STATUS] = _judged(best, work, converged, out)
+        out[NOISE] = best[_SUMS_AT] / (n - N) if n > N else math.nan
+        out[POINT:] = best[:N_POINT]
+    out[ITERATIONS], out[EVALUATIONS] = counts[0], counts[1]
+
+
+@njit(cache=True, error_model="numpy")
+def _judged(p: Floats, work: Work, converged: bool, out: Floats) -> float:
+    """Return the status of the point in `p`, but for what the errors say (``svi_check``)."""
+    box, largest = work[2], work[1][5]
+    inside = box[0] < p[0] < box[1] and box[2] < p[1] < box[3] and out[0] < largest
+    if not converged:
+        return _FAILED
+    return _OK if inside and 0.0 < out[1] < STEEPEST and abs(out[2]) < 1.0 else _BOUND
+
+
+@njit(cache=True, error_model="numpy")
+def fit_slices(k: Floats, w: Floats, weight: Floats, offsets: Ints, out: Floats, residuals: Floats) -> None:
+    """Fit each slice by itself.
+
+    Parameters
+    ----------
+    k, w, weight : ndarray, shape (n,)
+        Log-moneyness, total variance and weights, slice after slice; unusable quotes among them.
+    offsets : ndarray of int64, shape (n_slices + 1,)
+        Where each slice begins, and the end.
+    out : ndarray, shape (n_slices, N_OUT)
+        Filled; see the module's constants.
+    residuals : ndarray, shape (n,)
+        Filled with model minus market.
+    """
+    longest = 0
+    for i in range(offsets.size - 1):
+        longest = max(longest, offsets[i + 1] - offsets[i])
+    g = np.empty(7 * _POINTS)
+    work = np.empty((3, longest + LANES)), np.empty(7), np.empty(4), np.zeros(_WORK_SIZE)
+    for i in range(offsets.size - 1):
+        b, e = offsets[i], offsets[i + 1]
+        _fit_one(k[b:e], w[b:e], weight[b:e], work, g, out[i], residuals[b:e])

@@ -1,0 +1,126 @@
+"""The result of fitting many slices in one call: arrays by slice, each slice's own result on demand.
+
+What belongs here: :class:`SliceFits`, and the checks of arguments that are lean enough for fits of a few
+microseconds. What does not: fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from periscope_analytics.calibration.objective import quote_columns
+from periscope_analytics.calibration.result import Calibration
+from periscope_analytics.errors import Status
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SliceFits(Generic[P]):
+    """Fits of many slices; ``fits[i]`` is the :class:`Calibration` of slice i.
+
+    Attributes
+    ----------
+    parameters : ndarray, shape (n_slices, n_params)
+        In the order of the parameters' fields; NaN where `status` says that there are none.
+    status : ndarray of int8, shape (n_slices,)
+        Codes of :class:`~periscope_analytics.errors.Status`.
+    rmse, max_error : ndarray, shape (n_slices,)
+    residuals : ndarray, shape (n_quotes,)
+        Model minus market, slice after slice; NaN for quotes that were not used.
+    stderr : ndarray, shape (n_slices, n_params)
+    n_iterations, n_evaluations : ndarray of int64, shape (n_slices,)
+    offsets : ndarray of int64, shape (n_slices + 1,)
+        Where each slice's quotes begin, and the end.
+    build : callable
+        Parameters as numbers to the parameters' class.
+    """
+
+    parameters: Floats
+    status: NDArray[np.int8]
+    rmse: Floats
+    max_error: Floats
+    residuals: Floats
+    stderr: Floats
+    n_iterations: Ints
+    n_evaluations: Ints
+    offsets: Ints
+    build: Callable[..., P]
+
+    def __len__(self) -> int:
+        return int(self.status.size)
+
+    def __getitem__(self, i: int) -> Calibration[P]:
+        row = self.parameters[i].tolist()
+        index = range(len(self))[i]
+        return Calibration(
+            None if np.isnan(row[0]) else self.build(*row),
+            Status(int(self.status[i])),
+            float(self.rmse[i]),
+            float(self.max_error[i]),
+            self.residuals[self.offsets[index] : self.offsets[index + 1]],
+            self.stderr[i],
+            int(self.n_iterations[i]),
+            int(self.n_evaluations[i]),
+        )
+
+
+def checked_offsets(offsets: ArrayLike, n_quotes: int) -> Ints:
+    """Return where slices begin, and the end, as integers.
+
+    Raises
+    ------
+    ValueError
+        If they are not integers that start at 0, do not fall, and end at `n_quotes`.
+    """
+    given = np.asarray(offsets)
+    if given.ndim != 1 or given.dtype.kind not in "iu" or given.size < 1:
+        raise ValueError("offsets: expected integers in one dimension")
+    whole = given.astype(np.int64)
+    if whole[0] != 0 or whole[-1] != n_quotes or np.any(np.diff(whole) < 0):
+        raise ValueError(f"offsets: must rise from 0 to the number of quotes, {n_quotes}")
+    return whole
+
+
+def contiguous_columns(weights: ArrayLike | None, **values: ArrayLike) -> tuple[list[Floats], Floats]:
+    """Return quotes as equally long columns, and their weights, without copying what is such already.
+
+    As :func:`~periscope_analytics.calibration.objective.quote_columns`, but weights that are not finite are
+    left as they are.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not broadcast to one dimension, or a weight is negative; the message names the argument.
+    """
+    columns = list(values.values())
+    first = columns[0]
+    shape = first.shape if isinstance(first, np.ndarray) else None
+    if not all(_plain(each, shape) for each in columns):
+        return quote_columns(weights, **values)
+    if weights is None:
+        return columns, np.ones(shape)  # type: ignore[return-value,arg-type]
+    if not _plain(weights, shape):
+        return quote_columns(weights, **values)
+    if (weights < 0.0).any():  # type: ignore[operator,union-attr]
+        raise ValueError("weights: must not be negative")
+    return columns, weights  # type: ignore[return-value]
+
+
+def _plain(value: ArrayLike, shape: tuple[int, ...] | None) -> bool:
+    """Return whether a value is a column as kernels take it: doubles, contiguous, writable."""
+    return (
+        isinstance(value, np.ndarray)
+        and value.dtype == np.float64
+        and value.ndim == 1
+        and value.shape == shape
+        and value.flags.c_contiguous
+        and value.flags.writeable
+    )
