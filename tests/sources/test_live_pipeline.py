@@ -111,7 +111,7 @@ def test_the_treasurys_curve_is_published_with_the_bytes_it_came_from(served, la
 
 
 def test_a_vendor_that_quotes_another_session_says_so(lake):
-    late = samples.cboe([samples.cboe_option("SPX260619C05000000")], timestamp="2026-06-02 03:59:59")
+    late = samples.cboe([samples.cboe_option("SPX260618C05000000")], timestamp="2026-06-02 03:59:59")
     with replay.serving(lambda handler: handler.send(late)) as server:
         settings = SourceSettings(kind="cboe", url=server.origin, requests_per_second=1000)
         source = open_source(settings, Stepped().clock, lambda: 0.5, PATIENCE)

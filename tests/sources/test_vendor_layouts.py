@@ -25,8 +25,8 @@ def test_massive_contracts_keep_what_the_vendor_gave():
     rows = chain.rows
     assert (chain.symbol, chain.spot, chain.n_raw, chain.completeness) == ("SPY", 600.25, 4, None)
     assert chain.as_of == rows["quoted_at"].max() <= datetime(2026, 6, 2, 20, tzinfo=UTC)
-    assert rows["contract"].tolist()[0] == "SPY260619C00500000"
-    assert rows["expiry"].tolist() == [date(2026, 6, 19)] * 4
+    assert rows["contract"].tolist()[0] == "SPY260618C00500000"
+    assert rows["expiry"].tolist() == [date(2026, 6, 18)] * 4
     assert rows["multiplier"].tolist() == [100.0] * 4
     first = rows.iloc[0]
     assert np.isnan([first["last"], first["volume"], first["vendor_delta"]]).all()

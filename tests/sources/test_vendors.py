@@ -69,7 +69,7 @@ def deribit_route(handler: replay.Handler) -> None:
 
 @pytest.mark.parametrize(("symbol", "written"), [("SPX", "_SPX"), ("SPY", "SPY")])
 def test_cboe_writes_an_index_with_an_underscore(symbol, written):
-    option = samples.cboe_option(f"{symbol}260619C05000000")
+    option = samples.cboe_option(f"{symbol}260618C05000000")
     with vendor("cboe", fixed(**{written: samples.cboe([option])})) as (source, server):
         (payload,) = source.fetch(symbol, TODAY)
     layout, (chain,) = files.parse(payload)
@@ -300,12 +300,12 @@ def test_the_calendar_of_a_universe_holds_for_its_members(tmp_path):
 
 def test_dividends_of_a_file_hold_beside_any_source(tmp_path):
     path = tmp_path / "dividends.csv"
-    path.write_text("symbol,ex_date,pay_date,amount,currency\nSPY,2026-06-19,,1.75,USD\n")
+    path.write_text("symbol,ex_date,pay_date,amount,currency\nSPY,2026-06-18,,1.75,USD\n")
     for kind, origin in (("files", "files:occ_ladder"), ("simulated", "files:occ_ladder"), ("cboe", "cboe")):
         source = open_source(SourceSettings(kind=kind, dividends=path))
         assert isinstance(source, DividendsBeside)
         landed = Landed(Lake((tmp_path / "lake").as_uri()), source)
-        assert landed.dividends("SPY", origin) == [("2026-06-19", 1.75)]
+        assert landed.dividends("SPY", origin) == [("2026-06-18", 1.75)]
         assert landed.dividends("QQQ", origin) == []
         assert (len(landed.dividends("ACME", "simulated")) > 0) == (kind == "simulated")
     bare = Landed(Lake((tmp_path / "lake").as_uri()), open_source(SourceSettings()))

@@ -11,23 +11,26 @@ SNAPSHOT_PATH, CONTRACTS_PATH = "/v3/snapshot/options/SPY", "/v3/reference/optio
 STAMP = 1_780_430_400_000_000_000
 """2026-06-02 20:00 UTC in nanoseconds."""
 
+FORWARD = 601.0
+
 
 def tickers(count: int) -> list[str]:
     """Distinct OCC symbols on SPY, in the vendor's order."""
-    return [f"O:SPY260619{side}{(500 + row) * 1000:08d}" for side in "CP" for row in range(count // 2)]
+    return [f"O:SPY260618{side}{(500 + row) * 1000:08d}" for side in "CP" for row in range(count // 2)]
 
 
 def massive_element(ticker: str, draw: random.Random) -> dict[str, Any]:
     """One contract of the chain snapshot of a tier that has quotes."""
-    bid = round(draw.uniform(0.05, 40), 2)
     side, strike = ticker[-9], int(ticker[-8:]) / 1000
+    put = 0.5 + 0.05 * (strike - 500)
+    bid = round(put if side == "P" else put + FORWARD - strike, 2)
     return {
         "break_even_price": strike + bid,
         "day": {"close": bid, "volume": draw.randrange(1000)} if draw.random() < 0.8 else {},
         "details": {
             "contract_type": "call" if side == "C" else "put",
             "exercise_style": "american",
-            "expiration_date": "2026-06-19",
+            "expiration_date": "2026-06-18",
             "shares_per_contract": 100,
             "strike_price": int(strike) if strike.is_integer() else strike,
             "ticker": ticker,
@@ -55,7 +58,7 @@ def massive_listed(ticker: str) -> dict[str, Any]:
         "cfi": "OCASPS",
         "contract_type": "call" if ticker[-9] == "C" else "put",
         "exercise_style": "american",
-        "expiration_date": "2026-06-19",
+        "expiration_date": "2026-06-18",
         "primary_exchange": "BATO",
         "shares_per_contract": 100,
         "strike_price": int(ticker[-8:]) / 1000,
@@ -92,8 +95,8 @@ def cboe(options: list[dict[str, Any]] | None = None, **changed: Any) -> bytes:
     """Cboe's delayed quotes of SPX."""
     if options is None:
         options = [
-            cboe_option("SPX260619C05000000"),
-            cboe_option("SPX260619P05000000", iv=0.0, bid=0.0, ask=0.0),
+            cboe_option("SPX260618C05000000"),
+            cboe_option("SPX260618P05000000", iv=0.0, bid=0.0, ask=0.0),
             cboe_option("SPXW260603P05000000", last_trade_time=None),
         ]
     data = {
