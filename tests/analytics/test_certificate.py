@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -79,3 +83,35 @@ def test_negative_probabilities_and_falling_prices_are_counted():
     assert not found.is_free
     assert found.n_butterfly > 0
     assert found.n_calendar > 0
+
+
+SMALL = """
+import numpy as np
+from periscope_analytics.calibration.slice import SliceSettings, fit_slice
+from periscope_analytics.certificate import certify_served
+from periscope_analytics.served import ServedSurface
+from periscope_analytics.slice import GridRule, SliceParams
+rule = GridRule(0.1, -2.0, 1.5, 1.0, 24)
+one = SliceParams(0.1, 0.1, (-2.0, 0.0, 2.0), (0.1, 0.0, 0.2), rule, 0.01)
+two = SliceParams(0.3, 0.2, (-2.0, 0.0, 2.0), (0.2, 0.0, 0.1), rule, 0.01, previous=one)
+found = certify_served(ServedSurface((one, two)))
+k = np.linspace(-0.3, 0.2, 7)
+price = one.otm_price(k)
+fit = fit_slice(k, 0.97 * price, 1.03 * price, tau=0.1, settings=SliceSettings(grid_points=40))
+print(found.n_butterfly, found.n_calendar, found.min_g, found.left_wing, found.right_wing)
+print(*found.tenors[::20], fit.rmse, *fit.params.iv(k))
+"""
+
+
+@pytest.mark.skipif(
+    "NUMBA_DISABLE_JIT" in os.environ, reason="this compares with the run without the compiler"
+)
+def test_kernels_of_laws_pass_uncompiled():
+    told = []
+    for extra in ({}, {"NUMBA_DISABLE_JIT": "1"}):
+        command = [sys.executable, "-W", "ignore::RuntimeWarning", "-c", SMALL]
+        run = subprocess.run(command, env=os.environ | extra, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr[-2000:]
+        told.append([float(word) for word in run.stdout.split()])
+    assert np.allclose(*told, rtol=1e-9, atol=1e-12)
+    assert told[0][:2] == [0.0, 0.0]
