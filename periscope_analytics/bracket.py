@@ -68,11 +68,12 @@ def chandrupatla(
     return root, done
 
 
+@np.errstate(divide="ignore", invalid="ignore", over="ignore")
 def _next(a: Floats, b: Floats, c: Floats, f_a: Floats, f_b: Floats, f_c: Floats) -> Floats:
     """Return the fraction of the way from a to b: inverse quadratic where that is safe, else the middle."""
     xi, phi = (a - b) / (c - b), (f_a - f_b) / (f_c - f_b)
     quadratic = f_a / (f_b - f_a) * f_c / (f_b - f_c) + (c - a) / (b - a) * f_a / (f_c - f_a) * f_b / (
         f_c - f_b
     )
-    safe = (phi**2 < xi) & ((1.0 - phi) ** 2 < 1.0 - xi)
+    safe = (phi**2 < xi) & ((1.0 - phi) ** 2 < 1.0 - xi) & np.isfinite(quadratic)
     return np.asarray(np.where(safe, quadratic, 0.5))
