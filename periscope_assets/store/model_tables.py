@@ -42,7 +42,7 @@ heston_calibrations = data_table(
         number("max_error_bps", "largest absolute error, vol bps"),
         flag("feller_satisfied", "2 kappa theta >= sigma^2", nullable=True),
         text("grade", "a to d, by error of fit and of parameters, or none"),
-        number("drift", "largest move of a parameter since the last good fit, in its own errors"),
+        number("drift", "largest move of kappa, theta, sigma or rho since the last good fit, in errors"),
         flag("is_warm", "one of its starts was the last good fit"),
         count("n_quotes", "quotes used"),
         count("n_iterations", "optimiser iterations"),

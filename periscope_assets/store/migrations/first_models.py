@@ -40,7 +40,12 @@ def create() -> None:
         ("max_error_bps", DOUBLE, NULLABLE, "largest absolute error, vol bps"),
         ("feller_satisfied", BOOLEAN, NULLABLE, "2 kappa theta >= sigma^2"),
         ("grade", TEXT, FILLED, "a to d, by error of fit and of parameters, or none"),
-        ("drift", DOUBLE, NULLABLE, "largest move of a parameter since the last good fit, in its own errors"),
+        (
+            "drift",
+            DOUBLE,
+            NULLABLE,
+            "largest move of kappa, theta, sigma or rho since the last good fit, in errors",
+        ),
         ("is_warm", BOOLEAN, FILLED, "one of its starts was the last good fit"),
         ("n_quotes", INTEGER, FILLED, "quotes used"),
         ("n_iterations", INTEGER, FILLED, "optimiser iterations"),

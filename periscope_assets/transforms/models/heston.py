@@ -184,12 +184,15 @@ def _grade(row: Mapping[str, Any]) -> str:
 
 
 def _drift(row: Mapping[str, Any], before: Mapping[str, Any] | None) -> float:
-    """Return the largest move of a parameter in errors of both fits joined; NaN without two fits."""
+    """Return the largest move in errors of both fits joined, NaN without two fits.
+
+    Of all parameters but v0, which is the market's state and moves with it.
+    """
     if before is None:
         return np.nan
     moves = [
         abs(row[name] - before[name]) / np.hypot(row[f"{name}_stderr"], before[f"{name}_stderr"])
-        for name in PARAMETERS
+        for name in PARAMETERS[1:]
     ]
     known = [move for move in moves if np.isfinite(move)]
     return float(max(known)) if known else np.nan
