@@ -38,6 +38,7 @@ snapshot: .venv/.ready ## accept the current asset keys, checks, jobs, schedules
 lock: .venv/.ready ## resolve pyproject.toml anew into hashed lock files
 	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --all-extras pyproject.toml -o requirements.lock
 	@echo uv | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate - -o infra/bootstrap.lock
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate bench/requirements.in -o bench/requirements.lock
 
 bench: .venv-bench/.ready ## time the analytics against their peers; writes docs/benchmarks.md
 	@.venv-bench/bin/python -m bench.peers

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import QuantLib as ql  # noqa: N813
+from pysabr import Hagan2002LognormalSABR
 
 from bench.harness import Contender, Result, race
 from periscope_analytics.calibration.sabr import fit_sabr
@@ -69,12 +70,18 @@ def sabr() -> list[Result]:
     def ours():
         return fit_sabr(1.0, strikes, 1.5, vol, 0.5)
 
+    def pysabr():
+        return Hagan2002LognormalSABR(f=1.0, t=1.5, beta=0.5).fit(strikes, 100.0 * vol)
+
     theirs = [quantlib()(float(x)) for x in strikes]
+    alpha, rho, nu = pysabr()
+    other = SABRParams(alpha=alpha, beta=0.5, rho=rho, nu=nu).implied_vol(1.0, strikes, 1.5)
     mine = ours().params.implied_vol(1.0, strikes, 1.5)
     return race(
         [
             Contender("Periscope", ours, 1, _rmse(mine, vol)),
             Contender("QuantLib", quantlib, 1, _rmse(theirs, vol)),
+            Contender("pysabr", pysabr, 1, _rmse(other, vol)),
         ],
         rounds=20,
     )

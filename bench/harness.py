@@ -53,8 +53,15 @@ def race(contenders: list[Contender], rounds: int = 15) -> list[Result]:
     return [Result(c.name, 1e9 * t, t / best[0], c.error) for c, t in zip(contenders, best, strict=True)]
 
 
-def markdown(title: str, results: list[Result]) -> str:
-    """Return a table of results."""
-    lines = [f"### {title}", "", "| | ns per item | ratio | error |", "|---|--:|--:|---|"]
-    lines += [f"| {r.name} | {r.nanoseconds:,.1f} | {r.ratio:.1f} | {r.error} |" for r in results]
+def markdown(title: str, results: list[Result], unit: str = "ns per item", scale: float = 1.0) -> str:
+    """Return a table of results, in a unit of `scale` of a nanosecond."""
+    lines = [f"### {title}", "", f"| | {unit} | ratio | error |", "|---|--:|--:|---|"]
+    lines += [
+        f"| {r.name} | {scale * r.nanoseconds:,.1f} | {_rounded(r.ratio)} | {r.error} |" for r in results
+    ]
     return "\n".join(lines) + "\n"
+
+
+def _rounded(ratio: float) -> str:
+    """Return a ratio to three digits."""
+    return f"{ratio:.2f}" if ratio < 10.0 else f"{ratio:.1f}" if ratio < 100.0 else f"{ratio:.0f}"

@@ -7,7 +7,7 @@ their own (``requirements.lock`` beside this file). Run: ``make bench``.
 from __future__ import annotations
 
 from bench.harness import Contender, Result, markdown, race  # isort: skip
-from bench import fits  # isort: skip
+from bench import chains, fits, heston  # isort: skip
 
 import csv
 import platform
@@ -24,11 +24,10 @@ from scipy.special import ndtr
 from vollib.black.implied_volatility import implied_volatility_of_undiscounted_option_price as by_rational
 
 from periscope_analytics import american, black
-from periscope_analytics.heston import HestonParams
 from periscope_analytics.implied_vol import implied_vol
 
 ROOT = Path(__file__).resolve().parents[1]
-PEERS = ("numpy", "scipy", "numba", "quantlib", "fast-vollib", "vanilla-option-pricers", "vollib")
+PEERS = ("numpy", "scipy", "numba", "quantlib", "fast-vollib", "vanilla-option-pricers", "vollib", "pysabr")
 
 
 def by_numpy(forward, strike, tau, vol, is_call, discount):
@@ -152,40 +151,6 @@ def _options(strikes, days, exercise, right) -> list[ql.VanillaOption]:
     ]
 
 
-def heston_grid() -> list[Result]:
-    params = HestonParams(v0=0.05, kappa=1.7, theta=0.045, sigma=0.6, rho=-0.6)
-    days, strikes = np.linspace(20, 730, 20).astype(int), np.linspace(70.0, 140.0, 50)
-    spot = ql.QuoteHandle(ql.SimpleQuote(100.0))
-    process = ql.HestonProcess(_flat(0.0), _flat(0.0), spot, 0.05, 1.7, 0.045, 0.6, -0.6)
-    engine = ql.ExponentialFittingHestonEngine(ql.HestonModel(process))
-    options = _options(strikes, days, lambda _, end: ql.EuropeanExercise(end), ql.Option.Call)
-    for option in options:
-        option.setPricingEngine(engine)
-    tau = days[:, None] / 365.0
-
-    def quantlib():
-        for option in options:
-            option.recalculate()
-        return np.array([option.NPV() for option in options])
-
-    def ours(tolerance=1e-8):
-        return params.price(100.0, strikes, tau, True, tolerance=tolerance).ravel()
-
-    exact = ours(1e-13)
-
-    def error(got):
-        return f"{np.max(np.abs(got - exact)) / 100.0:.0e} of spot"
-
-    return race(
-        [
-            Contender("Periscope", ours, 1000, error(ours())),
-            Contender("Periscope, tolerance 1e-13", lambda: ours(1e-13), 1000, "reference"),
-            Contender("QuantLib exponential fitting", quantlib, 1000, error(quantlib())),
-        ],
-        rounds=7,
-    )
-
-
 def american_puts() -> list[Result]:
     strikes, days = np.linspace(80.0, 120.0, 20), np.array([30, 91, 182, 365, 730])
     spot = ql.QuoteHandle(ql.SimpleQuote(100.0))
@@ -236,10 +201,11 @@ def report() -> str:
         markdown("The same, 10,000 options (in cache)", black_and_greeks(10_000)),
         markdown("The same, 1,000,000 options (memory-bound)", black_and_greeks(1_000_000)),
         markdown("Implied vol, 20,000 out-of-the-money options to 3 deviations", implied_vols(20_000)),
-        markdown("Heston prices, 20 maturities x 50 strikes", heston_grid()),
         markdown("American puts, 5 maturities x 20 strikes", american_puts()),
+        *heston.tables(),
         markdown("SVI slice, 40 noisy quotes", fits.svi()),
         markdown("SABR smile, 15 noisy quotes, beta fixed", fits.sabr()),
+        *chains.tables(),
     ]
     return (
         "# Benchmarks\n\n"
