@@ -169,6 +169,23 @@ class Lake:
         oldest = datetime.min.replace(tzinfo=UTC)
         return sorted(found, key=lambda each: (each.received_at or oldest, each.as_of, each.sha256))
 
+    def verify_raw(self, digest: str, symbol: str, as_of: datetime) -> list[str]:
+        """Read a landed payload of a snapshot and what it can't be read without; return their sha256.
+
+        Raises
+        ------
+        FileNotFoundError
+            If one of them is missing.
+        LakeCorruptError
+            If one does not hold the bytes that it is named for.
+        """
+        landed = self.manifests(symbol, as_of.astimezone(NEW_YORK).date())
+        beside = {sha for each in landed if each.sha256 == digest for sha in each.companions.values()}
+        wanted = [digest, *sorted(beside)]
+        for each in wanted:
+            self.read_raw(each)
+        return wanted
+
     def manifests_between(self, symbol: str, start: date, end: date) -> list[RawManifest]:
         """Return what has landed of a symbol in the sessions ``start <= session < end``."""
         days = [day for day in self.sessions(symbol) if start <= day < end]

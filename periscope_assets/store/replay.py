@@ -97,7 +97,8 @@ def replay(connection: psycopg.Connection[Any], lake: Lake) -> Replayed:
         with ThreadPoolExecutor(_THREADS) as pool:
             for start in range(0, len(kept), PUBLICATIONS_AT_A_TIME):
                 batch = kept[start : start + PUBLICATIONS_AT_A_TIME]
-                list(pool.map(verified.verify, {e.entry.inputs["sha256"] for e in batch if _is_raw(e.entry)}))
+                raw = {e.entry.inputs["sha256"]: e.entry for e in batch if _is_raw(e.entry)}
+                list(pool.map(verified.verify, raw.values()))
                 n_rows += _write(cursor, list(pool.map(lambda each: _read(lake, each), batch)))
         if kept:
             cursor.execute(_FINISH)
@@ -148,14 +149,14 @@ class _RawObjects:
     def count(self) -> int:
         return len(self._seen)
 
-    def verify(self, digest: str) -> None:
+    def verify(self, entry: LedgerEntry) -> None:
+        digest = entry.inputs["sha256"]
         if digest in self._seen:
             return
         try:
-            self._lake.read_raw(digest)
+            self._seen.update(self._lake.verify_raw(digest, entry.symbol, entry.as_of))
         except FileNotFoundError as error:
             raise LakeCorruptError(f"{self._lake.url}: raw object {digest} is missing") from error
-        self._seen.add(digest)
 
 
 def _read(lake: Lake, kept: KeptPublication) -> _Content:

@@ -126,7 +126,7 @@ def _why_kept(lake: Lake, each: _Candidate, verified: dict[str, str | None]) -> 
         return f"{name}: the ledger names no raw object of it"
     if each.sha256 not in verified:
         try:
-            lake.read_raw(each.sha256)
+            lake.verify_raw(each.sha256, each.symbol, each.as_of)
             verified[each.sha256] = None
         except (FileNotFoundError, LakeCorruptError) as error:
             if isinstance(error, LakeUnavailableError):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import psycopg
 import pytest
 
 from periscope_assets.store import publishing, retention
+from periscope_assets.store.lake import RawManifest
 from periscope_assets.store.postgres import PostgresStore
 from periscope_assets.store.repository import PurgedError
 from tests.conftest import emptied
@@ -54,8 +56,6 @@ def quotes(store):
 
 
 def damage(store, content):
-    from hashlib import sha256
-
     digest = sha256(content).hexdigest()
     store.lake._objects.replace(f"raw/{digest[:2]}/{digest}.gz", b"damaged")
 
@@ -102,6 +102,17 @@ def test_quotes_whose_raw_bytes_are_damaged_stay_with_their_whole_period(filled,
     (period,) = filled.purge(BEFORE, now=clock.now)
     assert "is missing or damaged" in period.kept
     assert quotes(filled) == [5, 5, 5, 5]
+
+
+def test_quotes_stay_when_a_page_beside_the_raw_object_is_damaged(filled, clock):
+    store, page = filled, filled.lake.land(b"page 2")
+    cover = sha256(b"payload 1").hexdigest()
+    store.lake.register(
+        RawManifest(cover, "cover", "x", "SPX", OLD[1].date(), (OLD[1],), 5, 9, companions={"page-2": page})
+    )
+    damage(store, b"page 2")
+    (period,) = store.purge(BEFORE, now=clock.now)
+    assert "is missing or damaged" in period.kept
 
 
 def test_quotes_that_no_raw_object_is_known_of_stay(any_store, clock):
