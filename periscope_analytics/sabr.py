@@ -60,7 +60,7 @@ class SABRParams:
             raise ValueError(f"rho: must lie between -1 and 1, got {self.rho}")
         if not 0.0 <= self.nu < np.inf:
             raise ValueError(f"nu: must be finite and not negative, got {self.nu}")
-        if not np.isfinite(self.shift):
+        if not -np.inf < self.shift < np.inf:
             raise ValueError(f"shift: must be finite, got {self.shift}")
 
     def implied_vol(self, forward: ArrayLike, strike: ArrayLike, tau: ArrayLike) -> Floats:

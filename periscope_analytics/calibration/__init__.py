@@ -8,7 +8,7 @@ from periscope_analytics.calibration.essvi import fit_essvi
 from periscope_analytics.calibration.heston import fit_heston
 from periscope_analytics.calibration.ou import fit_ou
 from periscope_analytics.calibration.result import Calibration
-from periscope_analytics.calibration.sabr import fit_sabr
+from periscope_analytics.calibration.sabr import fit_sabr, fit_sabr_slices
 from periscope_analytics.calibration.served import SliceQuotes, fit_surface
 from periscope_analytics.calibration.slice import fit_slice
 from periscope_analytics.calibration.svi import fit_svi, fit_svi_slices
@@ -20,6 +20,7 @@ __all__ = [
     "fit_heston",
     "fit_ou",
     "fit_sabr",
+    "fit_sabr_slices",
     "fit_slice",
     "fit_surface",
     "fit_svi",

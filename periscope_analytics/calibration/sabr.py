@@ -1,36 +1,23 @@
-"""Fit of SABR to the vols of one expiry.
+"""Fit of SABR to the vols of one expiry, or of many expiries in one call.
 
-What belongs here: residuals, bounds and starting points of the SABR fit. What does not: the formula
+What belongs here: arguments, and what the optimum says. What does not: the formula and the search
 (``kernels.sabr``).
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from periscope_analytics.calibration.objective import (
-    Residuals,
-    least_squares,
-    nothing_fitted,
-    quote_columns,
-    summarise,
-)
 from periscope_analytics.calibration.result import Calibration
+from periscope_analytics.calibration.slices import SliceFits, checked_offsets, contiguous_columns
 from periscope_analytics.errors import Status
-from periscope_analytics.kernels.sabr import vols
+from periscope_analytics.kernels import sabr as kernel
 from periscope_analytics.sabr import SABRParams
 
 Floats = NDArray[np.float64]
 
-N_FREE = 3
 N_PARAMS = 4
-LOWER = np.array([1e-8, -0.9999, 1e-8])
-UPPER = np.array([1e4, 0.9999, 1e2])
-STARTS = ((-0.4, 0.6), (0.3, 1.5))
-"""Starting points of (rho, nu); alpha starts at the level of the vols at the money."""
 
 
 def fit_sabr(
@@ -69,35 +56,92 @@ def fit_sabr(
         If beta is outside [0, 1], the shift is not finite, shapes do not broadcast to one dimension or a
         weight is negative.
     """
+    columns, weight = _columns(forward, strike, tau, iv, beta, shift, weights)
+    size = columns[1].size
+    fits, residuals = np.empty((1, kernel.N_OUT)), np.empty(size)
+    kernel.fit_slices(*columns, weight, np.array([0, size]), beta, shift, fits, residuals)
+    row = fits[0].tolist()
+    return Calibration(
+        None if row[0] != row[0] else SABRParams(*row[: kernel.N_PARAMS]),
+        Status(int(row[kernel.STATUS])),
+        row[kernel.RMSE],
+        row[kernel.MAX_ERROR],
+        residuals,
+        fits[0, kernel.STDERR : kernel.STDERR + N_PARAMS],
+        int(row[kernel.ITERATIONS]),
+        int(row[kernel.EVALUATIONS]),
+    )
+
+
+def fit_sabr_slices(
+    forward: ArrayLike,
+    strike: ArrayLike,
+    tau: ArrayLike,
+    iv: ArrayLike,
+    beta: float,
+    offsets: ArrayLike,
+    weights: ArrayLike | None = None,
+    shift: float = 0.0,
+) -> SliceFits[SABRParams]:
+    """Fit alpha, rho and nu to many expiries, each by itself, in one compiled call.
+
+    Parameters
+    ----------
+    forward, strike, tau, iv : array_like, shape (n,)
+        As for :func:`fit_sabr`, one expiry's quotes after the other's.
+    beta : float
+    offsets : array_like of int, shape (n_slices + 1,)
+        Where each expiry's quotes begin, and `n`: ``offsets[i]:offsets[i + 1]`` are those of expiry i.
+    weights : array_like, shape (n,), optional
+    shift : float
+
+    Returns
+    -------
+    SliceFits of SABRParams
+        What :func:`fit_sabr` gives for each expiry; `parameters` in the order alpha, beta, rho, nu, shift.
+
+    Raises
+    ------
+    ValueError
+        As :func:`fit_sabr`, or if the offsets do not rise from 0 to n.
+    """
+    columns, weight = _columns(forward, strike, tau, iv, beta, shift, weights)
+    bounds = checked_offsets(offsets, columns[1].size)
+    fits, residuals = np.empty((bounds.size - 1, kernel.N_OUT)), np.empty(columns[1].size)
+    kernel.fit_slices(*columns, weight, bounds, beta, shift, fits, residuals)
+    return SliceFits(
+        fits[:, : kernel.N_PARAMS],
+        fits[:, kernel.STATUS].astype(np.int8),
+        fits[:, kernel.RMSE],
+        fits[:, kernel.MAX_ERROR],
+        residuals,
+        fits[:, kernel.STDERR : kernel.STDERR + N_PARAMS],
+        fits[:, kernel.ITERATIONS].astype(np.int64),
+        fits[:, kernel.EVALUATIONS].astype(np.int64),
+        bounds,
+        SABRParams,
+    )
+
+
+def _columns(
+    forward: ArrayLike,
+    strike: ArrayLike,
+    tau: ArrayLike,
+    iv: ArrayLike,
+    beta: float,
+    shift: float,
+    weights: ArrayLike | None,
+) -> tuple[list[Floats], Floats]:
+    """Return forward, strike, tau, vol and weights; forward and tau of one element count for all."""
     if not 0.0 <= beta <= 1.0:
         raise ValueError(f"beta: must lie in [0, 1], got {beta}")
-    if not np.isfinite(shift):
+    if not -np.inf < shift < np.inf:
         raise ValueError(f"shift: must be finite, got {shift}")
-    (f, x, t, vol), weight = quote_columns(weights, forward=forward, strike=strike, tau=tau, iv=iv)
-    f, x = f + shift, x + shift
-    usable = np.logical_and.reduce([(a > 0.0) & np.isfinite(a) for a in (f, x, t, vol)]) & (weight > 0.0)
-    f, x, t, sigma, root = f[usable], x[usable], t[usable], vol[usable], np.sqrt(weight[usable])
-    if np.unique(x).size < N_FREE:
-        return nothing_fitted(Status.TOO_FEW_STRIKES, vol.size, N_PARAMS)
-    objective = _objective(f, x, t, sigma, root, beta)
-    near = int(np.argmin(np.abs(np.log(x / f))))
-    level = sigma[near] * f[near] ** (1.0 - beta)
-    tried = [least_squares(objective, np.array([level, *start]), LOWER, UPPER) for start in STARTS]
-    best = min(tried, key=lambda optimum: optimum.cost if np.isfinite(optimum.cost) else np.inf)
-    residuals = np.full(vol.size, np.nan)
-    residuals[usable] = best.residuals / root
-    alpha, rho, nu = best.x.tolist()
-    work = sum(o.n_iterations for o in tried), sum(o.n_evaluations for o in tried)
-    fit = summarise(SABRParams(alpha, beta, rho, nu, shift), best, residuals, *work)
-    return replace(fit, stderr=np.insert(fit.stderr[:N_FREE], 1, np.nan))
+    if _is_number(forward) and _is_number(tau):
+        (x, vol), weight = contiguous_columns(weights, strike=strike, iv=iv)
+        return [np.array([forward]), x, np.array([tau]), vol], weight
+    return contiguous_columns(weights, forward=forward, strike=strike, tau=tau, iv=iv)
 
 
-def _objective(f: Floats, x: Floats, t: Floats, sigma: Floats, root: Floats, beta: float) -> Residuals:
-    """Return the weighted vol residuals and their Jacobian as a function of (alpha, rho, nu)."""
-
-    def residuals(free: Floats) -> tuple[Floats, Floats]:
-        model, by = np.empty(x.size), np.empty((N_FREE, x.size))
-        vols(f, x, t, float(free[0]), beta, float(free[1]), float(free[2]), model, by)
-        return root * (model - sigma), (root * by).T
-
-    return residuals
+def _is_number(value: object) -> bool:
+    return isinstance(value, float)

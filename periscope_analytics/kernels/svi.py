@@ -303,7 +303,7 @@ def _starts(rows: Floats, n: int, g: Floats, found: Floats) -> int:
         up, down = max(rw + kw, 0.0), max(rw - kw, 0.0)
         side = max(up * up / (rr + 2.0 * kr + kk), down * down / (rr - 2.0 * kr + kk))
         g[j + 6 * _POINTS] = d * kw + c * rw if abs(d) <= c else side
-    return _valleys(g, found)
+    return int(_valleys(g, found))
 
 
 @njit(cache=True, error_model="numpy")
@@ -327,7 +327,7 @@ def _valleys(g: Floats, found: Floats) -> int:
             continue
         found[place, 0], found[place, 1], found[place, 2] = g[j], 0.5 * math.log(g[_POINTS + j]), here
         count += 1
-    return int(min(count, _VALLEYS))
+    return min(count, _VALLEYS)
 
 
 @njit(cache=True, error_model="numpy")

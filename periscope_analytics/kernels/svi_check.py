@@ -21,7 +21,7 @@ STDERR, STATUS, FREE, NOISE, POINT = 7, 12, 15, 21, 22
 """Places in a row of ``svi.fit_slices``."""
 _OK, _FEW, _FLAT = float(Status.OK), float(Status.TOO_FEW_STRIKES), float(Status.UNIDENTIFIED)
 STEEPEST = 2.0
-_SMALLEST_PIVOT = 1e-9
+_SMALLEST_PIVOT = 1e-12
 _DEGREE, _DEEPEST = 10, 50
 
 
