@@ -51,7 +51,8 @@ class Deribit(LiveSource):
                 f"{self.name}: {symbol}: {len(came & listed):,} of {len(listed):,} listed instruments came "
                 f"(a share of at least {self._least} is wanted); retry later"
             )
-        tickers = [self._ticker(name, kept) for name in sorted(came & listed)] if self._tickers else []
+        wanted = sorted(came & listed) if self._tickers else []
+        tickers = [self._ticker(number, name, kept) for number, name in enumerate(wanted, start=1)]
         return [summary, instruments, *tickers]
 
     def _list(self, method: str, params: dict[str, str], kind: str, kept: list[RawPayload]) -> RawPayload:
@@ -59,7 +60,7 @@ class Deribit(LiveSource):
             _API + method, params, f"{kind}-0001.json", checked(layout.read_list), kept
         )
 
-    def _ticker(self, instrument: str, kept: list[RawPayload]) -> RawPayload:
+    def _ticker(self, number: int, instrument: str, kept: list[RawPayload]) -> RawPayload:
         asked = {"instrument_name": instrument}
-        name = f"{TICKER}-{instrument}.json"
+        name = f"{TICKER}-{number:04d}.json"
         return self._transport.get(f"{_API}ticker", asked, name, checked(layout.read_result), kept)

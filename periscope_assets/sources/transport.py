@@ -62,7 +62,7 @@ class Policy:
         Wait before the second attempt, doubled from then on, and the longest wait; a vendor that asks for
         more by Retry-After is given up for now.
     max_bytes : int
-        Largest body, compressed and decompressed.
+        Largest body, compressed and decompressed, and the most that all answers to one question may hold.
     remedies : mapping of int to str
         What to do about a status that is permanent.
     """
@@ -121,7 +121,9 @@ class Transport:
         }
         if key is not None:
             headers["Authorization"] = f"Bearer {key.get_secret_value()}"
-        self._client = httpx.Client(headers=headers, timeout=policy.timeout_seconds, follow_redirects=False)
+        # A proxy of the environment could not reach a loopback address, which names another machine to it.
+        proxied = httpx.URL(origin).host not in {"127.0.0.1", "localhost"}
+        self._client = httpx.Client(headers=headers, timeout=policy.timeout_seconds, trust_env=proxied)
 
     def __enter__(self) -> Self:
         return self
@@ -189,6 +191,9 @@ class Transport:
             raise
         self._breaker.succeeded()
         kept.append(payload)
+        if sum(len(each.content) for each in kept) > self.policy.max_bytes:
+            limit = f"more than {self.policy.max_bytes:,} bytes in {len(kept)} answers"
+            raise SourceError(f"{self.name}: {path}: {limit}; ask for less")
         check(payload)
         return payload
 

@@ -225,3 +225,29 @@ class Massive:
         scheme = ("ftp", "https", "file", "HTTP-")[self.flavour]
         address = handler.server.origin.replace("http", scheme, 1) + f"{path}?cursor={number + 1}"
         handler.send(self.body(handler, path, number, next_url=address))
+
+
+@dataclass
+class Single(Massive):
+    """A vendor of whole answers: Cboe, or Deribit with its two lists; `faulty_path` has the fault."""
+
+    answers: dict[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.draw = random.Random(self.seed)
+        self.flavour = self.draw.randrange(4)
+        self.faulty_path = self.draw.choice(sorted(self.answers))
+
+    def __call__(self, handler: Handler) -> None:
+        path = urlsplit(handler.path).path
+        if self.fault is not None and path == self.faulty_path and self.hits < self.times:
+            self.hits += 1
+            return getattr(self, self.fault)(handler, path, 0)
+        return handler.send(self.answers[path])
+
+    def body(self, handler: Handler, path: str, number: int, **changed: object) -> bytes:
+        return self.answers[path]
+
+    def missing_results(self, handler: Handler, path: str, number: int) -> None:
+        renamed = self.answers[path].replace(b'"result"', b'"none"').replace(b'"options"', b'"none"')
+        handler.send(renamed)

@@ -153,6 +153,16 @@ def test_bodies_are_capped_before_and_after_decompression():
         get(made)
 
 
+def test_all_answers_to_one_question_are_capped_together():
+    policy = Policy(attempts=1, timeout_seconds=1, max_bytes=100_000)
+    kept: list[RawPayload] = []
+    with transport(lambda h: h.send(b"x" * 40_000), Stepped(), policy) as (made, _):
+        get(made, kept=kept)
+        get(made, kept=kept)
+        with pytest.raises(SourceError, match="more than 100,000 bytes in 3 answers"):
+            get(made, kept=kept)
+
+
 def test_an_encoding_that_was_not_asked_for_is_refused():
     with (
         transport(lambda h: h.send(b"??", Content_Encoding="br"), Stepped()) as (made, _),
