@@ -114,23 +114,22 @@ class HestonParams:
         if not 1e-14 <= tolerance <= 1e-3:
             raise ValueError(f"tolerance: must lie in [1e-14, 1e-3], got {tolerance}")
         shape, call, (f, strikes, t, d) = columns(
-            is_call, forward=forward, strike=strike, tau=tau, discount=discount
+            is_call, tile=1, forward=forward, strike=strike, tau=tau, discount=discount
         )
-        known = (f > 0.0) & (f < np.inf) & (strikes > 0.0) & (strikes < np.inf) & (t < np.inf)
-        known &= (d > 0.0) & (d < np.inf)
         with np.errstate(all="ignore"):
             k = np.log(strikes) - np.log(f)
-        known &= np.abs(k) <= FURTHEST_LOG_MONEYNESS
+        known = (np.abs(k) <= FURTHEST_LOG_MONEYNESS) & (t < np.inf)
+        known &= (f > 0.0) & (f < np.inf) & (d > 0.0) & (d < np.inf)
+        values = np.array([self.v0, self.kappa, self.theta, self.sigma, self.rho])
+        k, t = (column if column.size == call.size else np.repeat(column, call.size) for column in (k, t))
         if known.all():
-            calls, puts, _ = forward_values(self._values(), k, t, tolerance)
-            return (np.where(call, calls, puts) * (f * d)).reshape(shape)
-        out = np.full(f.size, np.nan)
-        calls, puts, _ = forward_values(self._values(), k[known], t[known], tolerance)
-        out[known] = np.where(call[known], calls, puts) * (f[known] * d[known])
-        return out.reshape(shape)
-
-    def _values(self) -> Floats:
-        return np.array([self.v0, self.kappa, self.theta, self.sigma, self.rho])
+            calls, puts, _ = forward_values(values, k, t, tolerance)
+        else:
+            at = np.flatnonzero(np.broadcast_to(known, call.shape))
+            calls, puts = np.full(call.size, np.nan), np.full(call.size, np.nan)
+            calls[at], puts[at], _ = forward_values(values, k[at], t[at], tolerance)
+        with np.errstate(all="ignore"):
+            return (np.where(call, calls, puts) * f * d).reshape(shape)
 
     def implied_vol(self, forward: ArrayLike, strike: ArrayLike, tau: ArrayLike) -> Floats:
         """Return the Black vols of the model's prices.

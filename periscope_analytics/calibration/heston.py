@@ -30,8 +30,15 @@ from periscope_analytics.calibration.objective import (
 )
 from periscope_analytics.calibration.result import Calibration
 from periscope_analytics.errors import Status
-from periscope_analytics.heston import HestonParams, forward_values
+from periscope_analytics.heston import (
+    FURTHEST_LOG_MONEYNESS,
+    HestonParams,
+    fill_values,
+    forward_values,
+    maturity_edges,
+)
 from periscope_analytics.implied_vol import implied_vol
+from periscope_analytics.kernels.heston_fit import damped_step, vol_residuals
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +49,7 @@ TOLERANCE = 1e-10
 WARM_UP_TOLERANCE = 1e-8
 SMALLEST_VALUE = 1e-7
 """Out-of-the-money value over the forward below which a quote says nothing."""
-WARM_UP = 8
+WARM_UP, MOST_ITERATIONS = 8, 200
 
 SEED = 1997
 POPULATION, GENERATIONS = 6, 20
@@ -91,60 +98,88 @@ def fit_heston(
         If shapes do not broadcast to one dimension or a weight is negative.
     """
     (f, x, t, vol), weight = quote_columns(weights, forward=forward, strike=strike, tau=tau, iv=iv)
-    usable = np.logical_and.reduce([(a > 0.0) & np.isfinite(a) for a in (f, x, t, vol)]) & (weight > 0.0)
-    with np.errstate(all="ignore"):
-        k = np.where(usable, np.log(x) - np.log(f), 0.0)
-    value = black.price(1.0, np.exp(k), np.where(usable, t, 0.0), np.where(usable, vol, 0.0), k > 0.0)
-    usable &= value > SMALLEST_VALUE
-    if int(usable.sum()) < N_PARAMS:
+    quotes, order = _usable(f, x, t, vol, weight)
+    if order.size < N_PARAMS:
         return nothing_fitted(Status.TOO_FEW_STRIKES, f.size, N_PARAMS)
-    quotes = _Quotes(k[usable], t[usable], vol[usable], value[usable], np.sqrt(weight[usable]))
     rough, objective = (_objective(quotes, tolerance) for tolerance in (WARM_UP_TOLERANCE, TOLERANCE))
     starts = _starts(quotes.k, quotes.tau, quotes.vol, initial)
     best, iterations, evaluations, agreed = _best_of(rough, objective, starts)
     ordinary = bool(np.all((quotes.tau > SHORTEST) & (quotes.tau < LONGEST)))
     if ordinary and (global_search or (global_search is None and not agreed)):
         elsewhere, tries = _global(quotes, starts[-1])
-        polished = least_squares(objective, elsewhere, LOWER, UPPER, max_iterations=200)
+        polished = _search(objective, elsewhere, MOST_ITERATIONS)
         iterations, evaluations = (
             iterations + polished.n_iterations,
             evaluations + tries + polished.n_evaluations,
         )
         best = polished if not best.cost <= polished.cost else best
     residuals = np.full(f.size, np.nan)
-    residuals[usable] = best.residuals / np.sqrt(weight[usable])
+    residuals[order] = best.residuals / quotes.root_weight
     fit = summarise(HestonParams(*best.x.tolist()), best, residuals, iterations, evaluations)
     vague = fit.status is Status.OK and bool(np.any(fit.stderr > np.append(best.x[:4], 1.0)))
     return replace(fit, status=Status.UNIDENTIFIED) if vague else fit
 
 
 class _Quotes(NamedTuple):
+    """Usable quotes in the order of their maturities."""
+
     k: Floats
     tau: Floats
     vol: Floats
     value: Floats
+    vega: Floats
     root_weight: Floats
+
+
+def _usable(f: Floats, x: Floats, t: Floats, vol: Floats, weight: Floats) -> tuple[_Quotes, NDArray[np.intp]]:
+    """Return the quotes that say something, by maturity, and where in the columns they are."""
+    usable = weight > 0.0
+    for column in (f, x, t, vol):
+        usable &= (column > 0.0) & (column < np.inf)
+    order = np.flatnonzero(usable)
+    order = order[np.argsort(t[order], kind="stable")]
+    k, tau, sigma = np.log(x[order]) - np.log(f[order]), t[order], vol[order]
+    known = np.abs(k) <= FURTHEST_LOG_MONEYNESS
+    if not known.all():
+        order, k, tau, sigma = order[known], k[known], tau[known], sigma[known]
+    greeks = black.greeks(1.0, np.exp(k), tau, sigma, k > 0.0)
+    columns = k, tau, sigma, greeks.price, greeks.vega, np.sqrt(weight[order])
+    worth = greeks.price > SMALLEST_VALUE
+    if worth.all():
+        return _Quotes(*columns), order
+    return _Quotes(*(column[worth] for column in columns)), order[worth]
 
 
 def _objective(quotes: _Quotes, tolerance: float) -> Residuals:
     """Return the weighted vol residuals and their Jacobian as a function of the parameters."""
-    k, tau, vol, value, root_weight = quotes
-    ratio, is_call = np.exp(k), k > 0.0
-    market_vega = black.greeks(1.0, ratio, tau, vol, is_call).vega
+    k, tau = quotes.k, quotes.tau
+    edges = maturity_edges(tau)
+    maturities, ratio, is_call = tau[edges[:-1]], np.exp(k), k > 0.0
+    table = np.stack([k, np.sqrt(tau), quotes.vol, quotes.value, quotes.vega, quotes.root_weight])
 
     def residuals(params: Floats) -> tuple[Floats, Floats]:
-        call, put, gradient = forward_values(params, k, tau, tolerance, gradient=True)
+        call, put, r = np.empty(k.size), np.empty(k.size), np.empty(k.size)
+        gradient = np.zeros((N_PARAMS, k.size))
+        fill_values(params, k, edges, maturities, tolerance, call, put, gradient)
         model = np.where(is_call, call, put)
         resolved = np.where(model > 0.01 * SMALLEST_VALUE, model, np.nan)
-        sigma, status = implied_vol(resolved, 1.0, ratio, tau, is_call)
-        known = status == Status.OK
-        vega = np.where(
-            known, black.greeks(1.0, ratio, tau, np.where(known, sigma, vol), is_call).vega, market_vega
-        )
-        difference = np.where(known, sigma - vol, (model - value) / vega)
-        return root_weight * difference, (root_weight / vega * gradient).T
+        sigma = implied_vol(resolved, 1.0, ratio, tau, is_call).sigma
+        vol_residuals(table, model, sigma, gradient, r)
+        return r, gradient.T
 
     return residuals
+
+
+def _step(
+    x: Floats, r: Floats, jac: Floats, damping: float, lower: Floats, upper: Floats
+) -> tuple[Floats, float]:
+    """Take the step of ``objective`` by its compiled twin."""
+    trial = np.empty_like(x)
+    return trial, float(damped_step(x, r, jac.T, damping, lower, upper, trial))
+
+
+def _search(objective: Residuals, start: Floats, most: int) -> Optimum:
+    return least_squares(objective, start, LOWER, UPPER, max_iterations=most, step=_step)
 
 
 def _starts(k: Floats, tau: Floats, vol: Floats, initial: HestonParams | None) -> list[Floats]:
@@ -163,9 +198,9 @@ def _best_of(rough: Residuals, objective: Residuals, starts: list[Floats]) -> tu
 
     A few steps on the rough objective are taken from each start, then the best goes to its end.
     """
-    tried = [least_squares(rough, start, LOWER, UPPER, max_iterations=WARM_UP) for start in starts]
+    tried = [_search(rough, start, WARM_UP) for start in starts]
     first = min(tried, key=lambda optimum: optimum.cost if np.isfinite(optimum.cost) else np.inf)
-    best = least_squares(objective, first.x, LOWER, UPPER, max_iterations=200)
+    best = _search(objective, first.x, MOST_ITERATIONS)
     work = [*tried, best]
     agreed = best.converged and not best.at_bound and np.isfinite(best.cost)
     agreed &= not any(o.converged and o.cost > DISAGREEMENT * best.cost + TOLERANCE for o in tried)
@@ -180,9 +215,8 @@ def _global(quotes: _Quotes, around: Floats) -> tuple[Floats, int]:
     expiries = _evenly(np.unique(quotes.tau), GLOBAL_EXPIRIES)
     order = np.lexsort((quotes.k, quotes.tau))
     some = _evenly(order[np.isin(quotes.tau[order], expiries)], GLOBAL_QUOTES)
-    k, tau, vol, value, root_weight = (column[some] for column in quotes)
+    k, tau, _, value, vega, root_weight = (column[some] for column in quotes)
     is_call = k > 0.0
-    vega = black.greeks(1.0, np.exp(k), tau, vol, is_call).vega
 
     def cost(x: Floats) -> float:
         params = np.append(np.exp(x[:4]), x[4])

@@ -24,6 +24,8 @@ from periscope_analytics.errors import Status
 Floats = NDArray[np.float64]
 Residuals = Callable[[Floats], tuple[Floats, Floats]]
 """Parameters to residuals, shape (n,), and their Jacobian, shape (n, n_params)."""
+Step = Callable[[Floats, Floats, Floats, float, Floats, Floats], tuple[Floats, float]]
+"""Point, residuals, Jacobian, damping and box to the step's end and the decrease predicted there."""
 P = TypeVar("P")
 
 SMALLEST_SINGULAR_VALUE = 1e-7
@@ -64,6 +66,7 @@ def least_squares(
     upper: Floats,
     max_iterations: int = 100,
     tolerance: float = 1e-10,
+    step: Step | None = None,
 ) -> Optimum:
     """Minimise half the sum of squares by Levenberg-Marquardt steps projected into a box.
 
@@ -75,6 +78,8 @@ def least_squares(
     max_iterations : int
     tolerance : float
         Relative decrease of the cost, predicted by the linear model, at which to stop.
+    step : callable, optional
+        The projected step, where a fit has a compiled one.
 
     Returns
     -------
@@ -85,9 +90,10 @@ def least_squares(
     cost = 0.5 * float(r @ r)
     damping, growth, evaluations, iteration = 1e-3, 2.0, 1, 0
     converged = False
+    take = _step if step is None else step
     while iteration < max_iterations and not converged and np.isfinite(cost):
         iteration += 1
-        trial, predicted = _step(x, r, jac, damping, lower, upper)
+        trial, predicted = take(x, r, jac, damping, lower, upper)
         if predicted < 0.0 and damping <= 1e12:
             # The box has bent a long step uphill: that is no sign of an optimum, a shorter one may lead down.
             damping *= growth

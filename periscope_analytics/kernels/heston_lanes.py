@@ -1,11 +1,10 @@
 """Heston prices and their parameter gradient by a rule that is fixed in advance, on vector registers.
 
-What belongs here: the ordinary case of ``kernels.heston``, whose notation and contours these are. Strikes and
-nodes sit in lanes, without branches or calls; a bound of the trapezoidal rule's error, from sums over the
-edges of the strip in which the integrand is analytic, gives the step that a tolerance needs before any price
-is summed. What does not: maturities for which the bound or rounding asks too much; they are only marked, and
-the patient kernels of ``heston`` do them. Callers and callees stay in this one file, because numba's cache
-does not see edits in another one.
+What belongs here: the ordinary case of ``kernels.heston``, whose notation and contours these are, with
+strikes and nodes in lanes; a bound on the trapezoidal rule's error, from sums over the edges of the strip in
+which the integrand is analytic, gives the step that a tolerance needs. What does not: maturities for which
+bound or rounding ask too much; they are marked, and ``heston`` does them. Callers and callees stay in this
+one file, because numba's cache does not see edits in another one.
 
 The rule: nodes ``xi = i c + b sinh(j h + i omega)``; the integrand is analytic for ``|Im y| < d``, and the
 error is at most ``(H(d) + H(-d)) / (exp(2 pi d / h) - 1)`` with ``H(a)`` the integral of its modulus along
@@ -25,8 +24,7 @@ from periscope_analytics.kernels.fused import fused
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Curve = tuple[float, float]
-"""Centre c and scale b of a contour."""
+Pair, Three = tuple[float, float], tuple[float, float, float]
 
 _LOG2_E, _TWO_OVER_PI = 1.4426950408889634, 0.6366197723675814
 _LN2_HIGH, _LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
@@ -42,37 +40,31 @@ _ROW = MOST_NODES
 _X, _Y, _SLOPE_X, _SLOPE_Y, _D_X, _D_Y, _E_X, _E_Y, _S_X, _S_Y, _Q_X, _Q_Y, _SIZE, _LOG_X, _LOG_Y = (
     _ROW * j for j in range(15)
 )
-_WEIGHT = 15 * _ROW
-_SCRATCH = _WEIGHT + 12 * _ROW
+_WEIGHT, _V0, _KAPPA, _THETA, _SIGMA, _RHO = (_ROW * (15 + 2 * j) for j in range(6))
+_OUTPUTS, _BLOCK = 6, 64
+_K = 27 * _ROW
+_OUT = _K + _BLOCK
+_SCRATCH = _OUT + _OUTPUTS * _BLOCK
 
-REACH = 12.0
-"""Furthest crossing: where the moment of a lognormal of equal variance is exp(REACH / 2)."""
-RETREAT, NARROW = 0.85, 0.6
-EDGE_STEP, EDGE_SHARE = 0.5, 0.95
-SLACK = 0.5
-"""Estimated bound as a share of the tolerance: its edges are only sampled."""
-CONE, CONE_PER_POWER, DIP = 0.54 * math.pi, 0.15 * math.pi, 0.15 * math.pi
-NARROWER, ATTEMPTS = 0.6, 4
+REACH, RETREAT, NARROW = 12.0, 0.85, 0.6
+EDGE_STEP, EDGE_SHARE, SLACK = 0.5, 0.95, 0.5
+CONE, CONE_PER_POWER, DIP, NARROWER, ATTEMPTS = 0.54 * math.pi, 0.15 * math.pi, 0.15 * math.pi, 0.6, 4
 OCTAVE, DIFFERENCE = 2.2, 1e-3
-HIGH, FADED = 1e6, 1e-3
+HIGH, FADED, SMALLEST_STEP = 1e6, 1e-3, 0.02
 ROUNDING, SMALLEST_TOLERANCE, STRICT = 2e-16, 1e-13, 1e-11
 
 
 @njit(cache=True, error_model="numpy")
-def exp_parts_lane(a: float) -> tuple[float, float]:
+def exp_parts_lane(a: float) -> Pair:
     """Return 2^n and expm1(r) with exp(a) = 2^n exp(r), |a| <= 700 (own fit, as in ``black_lanes``)."""
     shifted = np.float64(fused(a, _LOG2_E, _ROUNDER))
     n = shifted - _ROUNDER
     r = fused(-n, _LN2_LOW, fused(-n, _LN2_HIGH, a))
     rr = r * r
-    even = fused(2.7620201591031547e-07, rr, 2.4801521057868204e-05)
-    even = fused(even, rr, 0.0013888888917367081)
-    even = fused(even, rr, 0.041666666666623824)
-    even = fused(even, rr, 0.5000000000000001)
-    odd = fused(2.5100472505694996e-08, rr, 2.7557268276905696e-06)
-    odd = fused(odd, rr, 0.00019841269863171557)
-    odd = fused(odd, rr, 0.008333333333330039)
-    odd = fused(odd, rr, 0.16666666666666669)
+    even = fused(fused(2.7620201591031547e-07, rr, 2.4801521057868204e-05), rr, 0.0013888888917367081)
+    even = fused(fused(even, rr, 0.041666666666623824), rr, 0.5000000000000001)
+    odd = fused(fused(2.5100472505694996e-08, rr, 2.7557268276905696e-06), rr, 0.00019841269863171557)
+    odd = fused(fused(odd, rr, 0.008333333333330039), rr, 0.16666666666666669)
     power = np.int64((shifted.view(np.int64) << 52) + 0x3FF0000000000000).view(np.float64)
     return power, fused(rr, fused(r, odd, even), r)
 
@@ -85,24 +77,19 @@ def exp_lane(a: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def circle_lane(a: float) -> tuple[float, float]:
+def circle_lane(a: float) -> Pair:
     """Return cos(a) and sin(a) for |a| <= 1e6 to 2e-16 (own fits on +-pi/4)."""
     shifted = np.float64(fused(a, _TWO_OVER_PI, _ROUNDER))
     n = shifted - _ROUNDER
     quarters = shifted.view(np.int64)
     r = fused(-n, _QUARTER_LOW, fused(-n, _QUARTER_HIGH, a))
     rr = r * r
-    sin = fused(1.591810123027412e-10, rr, -2.5051131455427946e-08)
-    sin = fused(sin, rr, 2.755731610068303e-06)
-    sin = fused(sin, rr, -0.0001984126983675497)
-    sin = fused(sin, rr, 0.008333333333330946)
+    sin = fused(fused(1.591810123027412e-10, rr, -2.5051131455427946e-08), rr, 2.755731610068303e-06)
+    sin = fused(fused(sin, rr, -0.0001984126983675497), rr, 0.008333333333330946)
     sin = fused(r * rr, fused(sin, rr, -0.16666666666666666), r)
-    cos = fused(-1.1382614868556325e-11, rr, 2.0876146024689747e-09)
-    cos = fused(cos, rr, -2.7557317270560326e-07)
-    cos = fused(cos, rr, 2.4801587298763433e-05)
-    cos = fused(cos, rr, -0.0013888888888887395)
-    cos = fused(cos, rr, 0.041666666666666664)
-    cos = fused(-rr, fused(-rr, cos, 0.5), 1.0)
+    cos = fused(fused(-1.1382614868556325e-11, rr, 2.0876146024689747e-09), rr, -2.7557317270560326e-07)
+    cos = fused(fused(cos, rr, 2.4801587298763433e-05), rr, -0.0013888888888887395)
+    cos = fused(-rr, fused(-rr, fused(cos, rr, 0.041666666666666664), 0.5), 1.0)
     odd = (quarters & 1) != 0
     x, y = (sin if odd else cos), (cos if odd else sin)
     x_bits = np.float64(x).view(np.int64) ^ (((quarters + 1) & 2) << 62)
@@ -119,12 +106,9 @@ def log1p_lane(a: float) -> float:
     u = (a - (near - 1.0)) / (a + (near + 1.0))
     uu = u * u
     u4 = uu * uu
-    even = fused(0.06604511131021838, u4, 0.0909086837528748)
-    even = fused(even, u4, 0.14285714284604362)
-    even = fused(even, u4, 0.3333333333333333)
-    odd = fused(0.06807145374967508, u4, 0.07694451367989198)
-    odd = fused(odd, u4, 0.11111111529763278)
-    odd = fused(odd, u4, 0.20000000000004045)
+    even = fused(fused(0.06604511131021838, u4, 0.0909086837528748), u4, 0.14285714284604362)
+    odd = fused(fused(0.06807145374967508, u4, 0.07694451367989198), u4, 0.11111111529763278)
+    even, odd = fused(even, u4, 0.3333333333333333), fused(odd, u4, 0.20000000000004045)
     p = fused(uu, odd, even)
     return fused(n, _LN2_HIGH, fused(2.0, u, fused(2.0 * u * uu, p, n * _LN2_LOW)))
 
@@ -139,23 +123,18 @@ def angle_lane(x: float, y: float) -> float:
     base = 1.5707963267948966 if steep else (0.0 if flat else 0.7853981633974483)
     t = top / low
     z = t * t
-    p = fused(-0.01917688711906226, z, 0.03923165829558719)
-    p = fused(p, z, -0.0508544973794026)
-    p = fused(p, z, 0.0585814891280221)
-    p = fused(p, z, -0.06664511447381948)
-    p = fused(p, z, 0.07692183190826087)
-    p = fused(p, z, -0.09090904578123903)
-    p = fused(p, z, 0.11111111015256361)
-    p = fused(p, z, -0.14285714284666542)
-    p = fused(p, z, 0.1999999999999552)
-    p = fused(p, z, -0.3333333333333333)
+    p = fused(fused(-0.01917688711906226, z, 0.03923165829558719), z, -0.0508544973794026)
+    p = fused(fused(p, z, 0.0585814891280221), z, -0.06664511447381948)
+    p = fused(fused(p, z, 0.07692183190826087), z, -0.09090904578123903)
+    p = fused(fused(p, z, 0.11111111015256361), z, -0.14285714284666542)
+    p = fused(fused(p, z, 0.1999999999999552), z, -0.3333333333333333)
     angle = base + fused(t * z, p, t)
     angle = 3.141592653589793 - angle if x < 0.0 else angle
     return -angle if y < 0.0 else angle
 
 
 @njit(cache=True, error_model="numpy")
-def _times(a: float, b: float, c: float, d: float) -> tuple[float, float]:
+def _times(a: float, b: float, c: float, d: float) -> Pair:
     """Return the parts of (a + ib) (c + id)."""
     return fused(a, c, -b * d), fused(a, d, b * c)
 
@@ -183,12 +162,12 @@ def _characteristic(w: Floats, m: int, tau: float, p: Floats) -> None:
         cos_all, sin_all = 1.0 - less, 2.0 * sin * cos
         lost = (1.0 - power) - power * rest
         one_x, one_y = fused(lost, cos_all, less), kept * sin_all
-        per_d = 1.0 / fused(d_x, d_x, d_y * d_y)
-        s_x, s_y = fused(one_x, d_x, one_y * d_y) * per_d, fused(one_y, d_x, -one_x * d_y) * per_d
         plus_x, plus_y, minus_x, minus_y = beta_x + d_x, beta_y + d_y, beta_x - d_x, beta_y - d_y
-        plus = fused(plus_x, plus_x, plus_y * plus_y)
+        plus, d = fused(plus_x, plus_x, plus_y * plus_y), fused(d_x, d_x, d_y * d_y)
+        both = 1.0 / (plus * d)
+        per_d, per_plus = both * plus, -both * d
+        s_x, s_y = fused(one_x, d_x, one_y * d_y) * per_d, fused(one_y, d_x, -one_x * d_y) * per_d
         near = plus < fused(minus_x, minus_x, minus_y * minus_y)
-        per_plus = -1.0 / plus
         m_x, m_y = _times(eta_x, eta_y, plus_x * per_plus, -plus_y * per_plus)
         m_x, m_y = (minus_x * per_square if near else m_x), (minus_y * per_square if near else m_y)
         x_x, x_y = _times(half_square * m_x, half_square * m_y, s_x, s_y)
@@ -203,51 +182,55 @@ def _characteristic(w: Floats, m: int, tau: float, p: Floats) -> None:
         w[_D_X + i], w[_D_Y + i] = d_x, d_y
         w[_E_X + i], w[_E_Y + i] = kept * cos_all, -kept * sin_all
         w[_S_X + i], w[_S_Y + i], w[_Q_X + i], w[_Q_Y + i] = s_x, s_y, q_x, q_y
-        w[_WEIGHT + 2 * _ROW + i], w[_WEIGHT + 3 * _ROW + i] = g_x, g_y
-        w[_WEIGHT + 6 * _ROW + i], w[_WEIGHT + 7 * _ROW + i] = t_x, t_y
+        w[_V0 + i], w[_V0 + _ROW + i] = g_x, g_y
+        w[_THETA + i], w[_THETA + _ROW + i] = t_x, t_y
         w[_LOG_X + i] = fused(v0, g_x, theta * t_x) if abs(half) < _LARGEST_PHASE else np.nan
         w[_LOG_Y + i] = fused(v0, g_y, theta * t_y)
 
 
 @njit(cache=True, error_model="numpy")
-def _gradient(w: Floats, m: int, tau: float, p: Floats) -> None:
-    """Write the derivatives of log phi, as in ``heston._log_cf_gradient``, for kappa, sigma and rho."""
-    v0, kappa, theta, sigma, rho = p[0], p[1], p[2], p[3], p[4]
-    per_variance = kappa / (sigma * sigma)
-    for which in range(3):
-        by_xi = 0.0 if which == 0 else (rho if which == 1 else sigma)
-        by_one, by_eta = (1.0 if which == 0 else 0.0), (sigma if which == 1 else 0.0)
-        again = 1.0 / kappa if which == 0 else (-2.0 / sigma if which == 1 else 0.0)
-        row = _WEIGHT + 2 * _ROW * (2 if which == 0 else which + 3)
-        for i in range(m):
-            x, y = w[_X + i], w[_Y + i]
-            eta_x, eta_y = fused(x, x, -y * (y + 1.0)), x * fused(2.0, y, 1.0)
-            beta_x, beta_y = fused(rho * sigma, y, kappa), -rho * sigma * x
-            d_x, d_y, e_x, e_y = w[_D_X + i], w[_D_Y + i], w[_E_X + i], w[_E_Y + i]
-            s_x, s_y, q_x, q_y = w[_S_X + i], w[_S_Y + i], w[_Q_X + i], w[_Q_Y + i]
-            per_d = 1.0 / fused(d_x, d_x, d_y * d_y)
-            r_x, r_y = d_x * per_d, -d_y * per_d
-            db_x, db_y = fused(by_xi, y, by_one), -by_xi * x
-            a_x, a_y = _times(beta_x, beta_y, db_x, db_y)
-            dd_x, dd_y = _times(fused(by_eta, eta_x, a_x), fused(by_eta, eta_y, a_y), r_x, r_y)
-            sd_x, sd_y = _times(fused(tau, e_x, -s_x), fused(tau, e_y, -s_y), r_x, r_y)
-            ds_x, ds_y = _times(sd_x, sd_y, dd_x, dd_y)
-            u_x, u_y = _times(e_x, e_y, dd_x, dd_y)
-            a_x, a_y = _times(s_x, s_y, db_x, db_y)
-            b_x, b_y = _times(beta_x, beta_y, ds_x, ds_y)
-            dq_x, dq_y = _times(fused(-tau, u_x, a_x + b_x), fused(-tau, u_y, a_y + b_y), q_x, q_y)
-            a_x, a_y = _times(s_x, s_y, dq_x, dq_y)
-            a_x, a_y = _times(ds_x - a_x, ds_y - a_y, q_x, q_y)
-            g_x, g_y = _times(-eta_x, -eta_y, a_x, a_y)
-            t_x = per_variance * fused(db_x - dd_x, tau, -2.0 * dq_x)
-            t_y = per_variance * fused(db_y - dd_y, tau, -2.0 * dq_y)
-            t_x = fused(again, w[_WEIGHT + 6 * _ROW + i], t_x)
-            t_y = fused(again, w[_WEIGHT + 7 * _ROW + i], t_y)
-            w[row + i], w[row + _ROW + i] = fused(v0, g_x, theta * t_x), fused(v0, g_y, theta * t_y)
+def _get(w: Floats, row: int, i: int) -> complex:
+    return complex(w[row + i], w[row + _ROW + i])
 
 
 @njit(cache=True, error_model="numpy")
-def _points(w: Floats, m: int, first: float, step: float, curve: Curve, angle: float) -> None:
+def _put(w: Floats, row: int, i: int, z: complex) -> None:
+    w[row + i], w[row + _ROW + i] = z.real, z.imag
+
+
+@njit(cache=True, error_model="numpy")
+def _gradient(w: Floats, m: int, tau: float, p: Floats) -> None:
+    """Write the derivatives of the integrand: those of log phi times the weights.
+
+    phi knows rho, and most of kappa and sigma, by ``beta = kappa - i rho sigma xi``: one derivative by beta
+    and one by the sigma beside it serve all three (after Cui, del Bano Rollin, Germano 2017, section 3).
+    """
+    v0, kappa, theta, sigma, rho = p[0], p[1], p[2], p[3], p[4]
+    per_variance = theta * kappa / (sigma * sigma)
+    for i in range(m):
+        x, y, d, s, q = w[_X + i], w[_Y + i], _get(w, _D_X, i), _get(w, _S_X, i), _get(w, _Q_X, i)
+        value, by_v0, by_theta = _get(w, _WEIGHT, i), _get(w, _V0, i), _get(w, _THETA, i)
+        eta = complex(fused(x, x, -y * (y + 1.0)), x * fused(2.0, y, 1.0))
+        beta = complex(fused(rho * sigma, y, kappa), -rho * sigma * x)
+        per_d = 1.0 / fused(d.real, d.real, d.imag * d.imag)
+        r, fall, spread = complex(d.real * per_d, -d.imag * per_d), tau * _get(w, _E_X, i), v0 * eta * q
+        s_d = (fall - s) * r
+        g, d_d = beta * s_d - fall, beta * r
+        d_q = (g * d_d + s) * q
+        h = per_variance * (tau * (1.0 - d_d) - 2.0 * d_q) - spread * (s_d * d_d - s * d_q)
+        d_d = sigma * eta * r
+        d_q = g * d_d * q
+        bend = per_variance * (-tau * d_d - 2.0 * d_q) - spread * (s_d * d_d - s * d_q)
+        u = h * complex(y, -x)
+        _put(w, _V0, i, by_v0 * value)
+        _put(w, _KAPPA, i, (h + theta / kappa * by_theta) * value)
+        _put(w, _THETA, i, by_theta * value)
+        _put(w, _SIGMA, i, (bend + rho * u - 2.0 * theta / sigma * by_theta) * value)
+        _put(w, _RHO, i, sigma * u * value)
+
+
+@njit(cache=True, error_model="numpy")
+def _points(w: Floats, m: int, first: float, step: float, curve: Pair, angle: float) -> None:
     """Write m nodes of a contour from ``step * first`` on, and its derivative there."""
     centre, b = curve
     cos, sin = math.cos(angle), math.sin(angle)
@@ -293,13 +276,8 @@ def _explosion_time(moment: float, p: Floats) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _fading(
-    w: Floats, tau: float, p: Floats, deviation: float, tolerance: float
-) -> tuple[float, float, float]:
-    """Return how phi fades on the line Im xi = -1/2 where it is about as small as the tolerance.
-
-    As ``exp(i split xi - rate |xi|)`` there, and as ``exp(-|xi|^power)`` until there.
-    """
+def _fading(w: Floats, tau: float, p: Floats, deviation: float, tolerance: float) -> Three:
+    """Return how phi fades on Im xi = -1/2: as exp(i split xi - rate xi), by exp(-xi^power) until there."""
     u = 1.0 / deviation
     for i in range(LANES):
         w[_X + i], w[_Y + i] = u, -0.5
@@ -336,7 +314,7 @@ def _strip(w: Floats, is_put: bool, tau: float, p: Floats, deviation: float) -> 
 
 @njit(cache=True, error_model="numpy")
 def _edges(
-    w: Floats, curve: Curve, low: float, high: float, near: float, far: float, tau: float, p: Floats
+    w: Floats, curve: Pair, low: float, high: float, near: float, far: float, tau: float, p: Floats
 ) -> float:
     """Return the bound's H(d) + H(-d) over pi at both ends of a group; infinite or NaN if it is none."""
     _points(w, EDGE_NODES, 0.0, EDGE_STEP, curve, low)
@@ -366,7 +344,7 @@ def _edges(
 
 @njit(cache=True, error_model="numpy")
 def _fill(
-    w: Floats, curve: Curve, angle: float, step: float, worst: float, floor: float, tau: float, p: Floats
+    w: Floats, curve: Pair, angle: float, step: float, worst: float, floor: float, tau: float, p: Floats
 ) -> int:
     """Write nodes and weights until they fade below `floor`; return how many, 0 if they do not."""
     begin, end = 0, FIRST_NODES
@@ -384,50 +362,44 @@ def _fill(
 
 
 @njit(cache=True, error_model="numpy")
-def _sum(w: Floats, n: int, k: Floats, total: Floats) -> None:
-    """Fill the first rows of `total` with the weighted sums over nodes; its last two rows are scratch."""
-    n_outputs = total.shape[0] - 2
-    total[:n_outputs] = 0.0
-    cos, sin, first = total[n_outputs], total[n_outputs + 1], total[0]
+def _sum(w: Floats, n: int, m: int, with_gradient: bool) -> None:
+    """Write the weighted sums over n nodes of m strikes, which are relative to that of the weights."""
+    for j in range(_OUTPUTS * _BLOCK if with_gradient else m):
+        w[_OUT + j] = 0.0
     for i in range(n):
         x, y, a, b = w[_X + i], w[_Y + i], w[_WEIGHT + i], w[_WEIGHT + _ROW + i]
-        if n_outputs == 1:
-            for j in range(k.size):
-                c, s = circle_lane(x * k[j])
-                first[j] += exp_lane(max(y * k[j], NOTHING)) * fused(a, c, b * s)
+        if not with_gradient:
+            for j in range(m):
+                cos, sin = circle_lane(x * w[_K + j])
+                size = exp_lane(max(y * w[_K + j], NOTHING))
+                w[_OUT + j] = fused(size, fused(a, cos, b * sin), w[_OUT + j])
             continue
-        for j in range(k.size):
-            c, s = circle_lane(x * k[j])
-            size = exp_lane(max(y * k[j], NOTHING))
-            cos[j], sin[j] = size * c, size * s
-        for m in range(n_outputs):
-            a, b = w[_WEIGHT + 2 * m * _ROW + i], w[_WEIGHT + (2 * m + 1) * _ROW + i]
-            row = total[m]
-            for j in range(k.size):
-                row[j] += fused(a, cos[j], b * sin[j])
+        a1, b1, a2, b2 = w[_V0 + i], w[_V0 + _ROW + i], w[_KAPPA + i], w[_KAPPA + _ROW + i]
+        a3, b3, a4, b4 = w[_THETA + i], w[_THETA + _ROW + i], w[_SIGMA + i], w[_SIGMA + _ROW + i]
+        a5, b5 = w[_RHO + i], w[_RHO + _ROW + i]
+        for j in range(m):
+            cos, sin = circle_lane(x * w[_K + j])
+            size = exp_lane(max(y * w[_K + j], NOTHING))
+            cos, sin = size * cos, size * sin
+            w[_OUT + j] += fused(a, cos, b * sin)
+            w[_OUT + _BLOCK + j] += fused(a1, cos, b1 * sin)
+            w[_OUT + 2 * _BLOCK + j] += fused(a2, cos, b2 * sin)
+            w[_OUT + 3 * _BLOCK + j] += fused(a3, cos, b3 * sin)
+            w[_OUT + 4 * _BLOCK + j] += fused(a4, cos, b4 * sin)
+            w[_OUT + 5 * _BLOCK + j] += fused(a5, cos, b5 * sin)
 
 
 @njit(cache=True, error_model="numpy")
-def _prepare_gradient(w: Floats, n: int, tau: float, p: Floats) -> None:
-    """Turn the derivatives of log phi into those of the integrand."""
-    _gradient(w, n, tau, p)
-    for m in range(1, 6):
-        row = _WEIGHT + 2 * m * _ROW
-        for i in range(n):
-            w[row + i], w[row + _ROW + i] = _times(
-                w[row + i], w[row + _ROW + i], w[_WEIGHT + i], w[_WEIGHT + _ROW + i]
-            )
+def _nodes(
+    w: Floats, least: float, most: float, is_put: bool, fading: Three, tau: float,
+    p: Floats, deviation: float, tolerance: float, with_gradient: bool,
+) -> tuple[int, float, float, bool]:  # fmt: skip
+    """Write nodes and weights for strikes between two log-moneynesses.
 
-
-@njit(cache=True, error_model="numpy")
-def _group(
-    w: Floats, k: Floats, is_put: bool, fading: tuple[float, float, float], tau: float, p: Floats,
-    deviation: float, tolerance: float, total: Floats,
-) -> tuple[bool, bool]:  # fmt: skip
-    """Integrate one contour; return whether that may be trusted, and whether to the covered call."""
+    Returns their number, 0 if they may not be trusted; the step; the weights' log-moneyness; whether covered.
+    """
     split, rate, power = fading
     low, high, covered = _strip(w, is_put, tau, p, deviation)
-    least, most = k.min(), k.max()
     side = 1.0 if (split >= most or (is_put and split > least)) else -1.0
     near, far = (most, least) if side > 0.0 else (least, most)
     top = CONE - CONE_PER_POWER * power
@@ -441,60 +413,69 @@ def _group(
             break
         top, dip = NARROWER * top, NARROWER * dip
     step = 2.0 * math.pi * half / math.log(2.0 + height / (SLACK * tolerance))
-    if not step > 0.02:
-        return False, covered
-    floor = 0.1 * tolerance * math.exp(-near) * (1.0 if total.shape[0] == 3 else 0.01)
+    if not step > SMALLEST_STEP:
+        return 0, step, near, covered
+    floor = 0.1 * tolerance * math.exp(-near) * (0.01 if with_gradient else 1.0)
     n = _fill(w, curve, angle, step, near, floor, tau, p)
-    sizes, furthest = 0.0, abs(far - near)
+    sizes = 0.0
     for i in range(n):
         sizes += w[_SIZE + i]
-    rounding = sizes * step * math.exp(near) * ROUNDING
-    if not (n > 0 and rounding < max(0.1 * tolerance, SMALLEST_TOLERANCE)):
-        return False, covered
-    if not w[_X + n - 1] * furthest < _LARGEST_PHASE:
-        return False, covered
-    for i in range(0, 2):
-        w[_WEIGHT + i * _ROW] *= 0.5
-    if total.shape[0] > 3:
-        _prepare_gradient(w, n, tau, p)
-    k -= near
-    _sum(w, n, k, total)
-    total[: total.shape[0] - 2] *= step
-    return True, covered
+    precise = sizes * step * math.exp(near) * ROUNDING < max(0.1 * tolerance, SMALLEST_TOLERANCE)
+    if not (n > 0 and precise and w[_X + n - 1] * abs(far - near) < _LARGEST_PHASE):
+        return 0, step, near, covered
+    w[_WEIGHT] *= 0.5
+    w[_WEIGHT + _ROW] *= 0.5
+    if with_gradient:
+        _gradient(w, n, tau, p)
+    return n, step, near, covered
+
+
+@njit(cache=True, error_model="numpy")
+def _place(
+    w: Floats, chosen: Integers, scale: float, near: float, is_put: bool, covered: bool,
+    call: Floats, put: Floats, gradient: Floats,
+) -> None:  # fmt: skip
+    """Write the values of a block of strikes from its sums."""
+    for j in range(chosen.size):
+        at = chosen[j]
+        ratio = exp_lane(w[_K + j] + near)
+        value = -scale * ratio * w[_OUT + j]
+        call[at] = 1.0 + value if covered else (value + 1.0 - ratio if is_put else value)
+        put[at] = ratio + value if covered else (value if is_put else value - 1.0 + ratio)
+        for i in range(gradient.shape[0]):
+            gradient[i, at] = -scale * ratio * w[_OUT + (i + 1) * _BLOCK + j]
 
 
 @njit(cache=True, error_model="numpy")
 def _slice(
-    w: Floats, k: Floats, tau: float, p: Floats, deviation: float, tolerance: float,
+    w: Floats, k: Floats, chosen: Integers, tau: float, p: Floats, deviation: float, tolerance: float,
     call: Floats, put: Floats, gradient: Floats,
 ) -> bool:  # fmt: skip
     """Fill one maturity; return whether it may be trusted."""
     fading = _fading(w, tau, p, deviation, tolerance)
     shift = (1.5 if tolerance > STRICT else 0.5) * deviation
     border = min(max(fading[0], -shift), shift)
-    chosen, inner = np.empty(k.size, dtype=np.int64), np.empty(k.size + LANES)
+    with_gradient = gradient.shape[0] > 0
     for is_put in (True, False):
-        n = 0
+        count, least, most = 0, math.inf, -math.inf
         for j in range(k.size):
             if (k[j] <= border) == is_put:
-                chosen[n], inner[n] = j, k[j]
-                n += 1
-        if n == 0:
+                chosen[count] = j
+                least, most, count = min(least, k[j]), max(most, k[j]), count + 1
+        if count == 0:
             continue
-        padded = (n + LANES - 1) // LANES * LANES
-        inner[n:padded] = inner[n - 1]
-        total = np.empty((3 + gradient.shape[0], padded))
-        sound, covered = _group(w, inner[:padded], is_put, fading, tau, p, deviation, tolerance, total)
-        if not sound:
+        n, step, near, covered = _nodes(
+            w, least, most, is_put, fading, tau, p, deviation, tolerance, with_gradient
+        )
+        if n == 0:
             return False
-        for j in range(n):
-            at = chosen[j]
-            ratio = math.exp(k[at])
-            value = -ratio / math.pi * total[0, j]
-            call[at] = 1.0 + value if covered else (value + 1.0 - ratio if is_put else value)
-            put[at] = ratio + value if covered else (value if is_put else value - 1.0 + ratio)
-            for i in range(gradient.shape[0]):
-                gradient[i, at] = -ratio / math.pi * total[i + 1, j]
+        for start in range(0, count, _BLOCK):
+            part = chosen[start : min(start + _BLOCK, count)]
+            m = (part.size + LANES - 1) // LANES * LANES
+            for j in range(m):
+                w[_K + j] = k[part[min(j, part.size - 1)]] - near
+            _sum(w, n, m, with_gradient)
+            _place(w, part, step / math.pi, near, is_put, covered, call, put, gradient)
     return True
 
 
@@ -504,15 +485,15 @@ def prices_lanes(
     call: Floats, put: Floats, gradient: Floats, rare: NDArray[np.bool_],
 ) -> int:  # fmt: skip
     """Fill what ``heston.prices`` does; mark and count the maturities that are left to it in `rare`."""
-    w, n_rare = np.empty(_SCRATCH), 0
+    w, chosen, n_rare = np.empty(_SCRATCH), np.empty(k.size, dtype=np.int64), 0
     for i in range(tau.size):
         a, b = edges[i], edges[i + 1]
         decay = -math.expm1(-p[1] * tau[i]) / p[1]
         deviation = math.sqrt(max(p[2] * (tau[i] - decay) + p[0] * decay, 0.0))
-        sound = 1e-4 < deviation < 10.0 and 1e-3 < p[3] < 20.0 and abs(p[4]) < 1.0
-        rare[i] = not (
-            sound
-            and _slice(w, k[a:b], tau[i], p, deviation, tolerance, call[a:b], put[a:b], gradient[:, a:b])
-        )
+        rare[i] = True
+        if 1e-4 < deviation < 10.0 and 1e-3 < p[3] < 20.0 and abs(p[4]) < 1.0:
+            rare[i] = not _slice(
+                w, k[a:b], chosen, tau[i], p, deviation, tolerance, call[a:b], put[a:b], gradient[:, a:b]
+            )
         n_rare += 1 if rare[i] else 0
     return n_rare
