@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,14 +35,6 @@ class Surface(Protocol):
     @property
     def slices(self) -> Sequence[Slice]:
         """Slices by increasing tau."""
-
-
-@runtime_checkable
-class _Anchored(Protocol):
-    """A slice that knows its total variance at the forward."""
-
-    @property
-    def atm_total_variance(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,8 +84,9 @@ def certificate_grid(slices: Sequence[Slice], n: int = GRID_POINTS) -> Floats:
 
 
 def _at_forward(smile: Slice) -> float:
-    """Return total variance at the forward."""
-    return float(smile.atm_total_variance if isinstance(smile, _Anchored) else smile.total_variance(0.0))
+    """Return total variance at the forward, as the slice knows it or from its smile."""
+    known = getattr(smile, "atm_total_variance", None)
+    return float(smile.total_variance(0.0)) if known is None else float(known)
 
 
 def certify(surface: Surface) -> Certificate:

@@ -146,7 +146,8 @@ def _shared(step: SliceParams, shares: Floats) -> _Laws:
     mass, put, call = (np.empty((shares.size, shape.x.size)) for _ in range(3))
     groups = [slice(i, i + 1) for i in range(shares.size)] if step.previous is None else [slice(None)]
     for rows in groups:
-        before, put_before, call_before = step.at(float(shares[rows][0]), step.tau).base()
+        from_law = step.at(float(shares[rows][0]), step.tau) if step.previous is None else step
+        before, put_before, call_before = from_law.base()
         gain = np.empty_like(mass[rows])
         kernel.take_shares(shape.grid[1], step.law.inverse, shares[rows], before, gain, mass[rows])
         put[rows], call[rows] = put_before + gain, call_before + gain
