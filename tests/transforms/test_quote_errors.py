@@ -45,9 +45,18 @@ def test_an_old_quote_counts_less():
 
 def test_two_sides_of_a_strike_that_disagree_are_both_less_sure():
     stderr, weight = judged(chain(), bid_iv=(0.198, 0.207, 0.198), ask_iv=(0.202, 0.211, 0.202))
-    assert stderr[:2] == pytest.approx(np.hypot(SPREAD, 0.005))
+    assert stderr[:2] == pytest.approx(np.hypot(SPREAD, 0.0025))
     assert stderr[2] == pytest.approx(SPREAD)
-    assert weight[0] == weight[1] < 0.1
+    assert weight[0] == pytest.approx(weight[1])
+    assert weight[0] < 0.2
+
+
+def test_the_wider_side_is_blamed():
+    stderr, weight = judged(chain(), bid_iv=(0.198, 0.21, 0.198), ask_iv=(0.202, 0.25, 0.202))
+    assert stderr[0] == pytest.approx(np.hypot(SPREAD, 0.008 / 101))
+    assert stderr[1] == pytest.approx(np.hypot(10 * SPREAD, 0.8 / 101))
+    assert weight[0] > 0.99
+    assert weight[1] < 0.75
 
 
 def test_no_weight_without_all_three_vols_or_without_a_width():

@@ -69,7 +69,7 @@ def errors_and_weights(
         by_vega = (sides.ask - sides.bid) / _UNIFORM / np.where(vega > 0, vega, np.nan)
         spread = np.where(np.isfinite(by_vols), by_vols, np.where(np.isfinite(sides.mid_iv), by_vega, np.nan))
         variance = spread**2 * (1.0 + _smallness(quotes) + _staleness(quotes, as_of))
-        variance += _gap(quotes, expiry, sides) ** 2
+        variance += _miss(quotes, expiry, sides, spread) ** 2
         weight = np.where(np.isfinite(by_vols) & (by_vols > 0), spread**2 / variance, 0.0)
     return np.sqrt(variance), np.where(np.isfinite(weight), weight, 0.0)
 
@@ -92,15 +92,21 @@ def _staleness(quotes: pd.DataFrame, as_of: datetime) -> Floats:
     return np.where(minutes > 0, (minutes / _OLD_MINUTES) ** 2, 0.0)
 
 
-def _gap(quotes: pd.DataFrame, expiry: NDArray[np.intp], sides: Sides) -> Floats:
-    """Return how far each quote's vols are from those of the other side of its strike, 0 if they meet."""
+def _miss(quotes: pd.DataFrame, expiry: NDArray[np.intp], sides: Sides, spread: Floats) -> Floats:
+    """Return how far each quote is likely off, given the gap to the vols of the other side of its strike.
+
+    Two independent errors that add up to a known gap share it as their variances.
+    """
     strike, is_call = numbers(quotes, "strike"), flags(quotes, "is_call")
     order = np.lexsort((is_call, strike, expiry))
     first, second = order[:-1], order[1:]
     met = (strike[first] == strike[second]) & (expiry[first] == expiry[second])
     met &= is_call[second] & ~is_call[first]
     put, call = first[met], second[met]
-    between = np.fmax(sides.bid_iv[put] - sides.ask_iv[call], sides.bid_iv[call] - sides.ask_iv[put])
-    gap = np.zeros(len(quotes))
-    gap[put] = gap[call] = np.where(between > 0, between, 0.0)
-    return gap
+    gap = np.fmax(sides.bid_iv[put] - sides.ask_iv[call], sides.bid_iv[call] - sides.ask_iv[put])
+    share = spread[put] ** 2 / (spread[put] ** 2 + spread[call] ** 2)
+    apart = (gap > 0) & np.isfinite(share)
+    miss = np.zeros(len(quotes))
+    miss[put] = np.where(apart, gap * share, 0.0)
+    miss[call] = np.where(apart, gap * (1.0 - share), 0.0)
+    return miss
