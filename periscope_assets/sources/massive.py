@@ -63,7 +63,7 @@ class Massive(LiveSource):
         listing = self._pages(_CONTRACTS, asked, LISTING, kept)
         listed = layout.whole_listing(f"{self.name} {symbol}", listing)
         came = layout.tickers(chain)
-        score = layout.completeness(came, listed)
+        score = layout.completeness(came, listed, listing[-1].received_at)
         if score < self._least:
             raise TornChainError(
                 f"{self.name}: {symbol}: {len(set(came) & set(listed)):,} of {len(listed):,} listed contracts"

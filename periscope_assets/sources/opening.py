@@ -144,7 +144,7 @@ def _source(
     settings: SourceSettings, clock: Clock, jitter: Jitter, policy: Policy
 ) -> SimulatedSource | LiveSource | None:
     if settings.kind == "simulated":
-        return SimulatedSource(settings.seed, settings.defects)
+        return SimulatedSource(settings.seed, settings.defects, settings.dislocations)
     if settings.kind == "files":
         return None
 

@@ -156,6 +156,18 @@ def test_massive_with_a_lower_bar_says_how_complete_it_is(tmp_path):
     assert manifest.completeness == pytest.approx(expected, abs=1e-12)
 
 
+def test_contracts_that_have_settled_need_not_come():
+    made = replay.Massive(3)
+    settled = [samples.massive_listed(f"O:SPY260602{side}00600000") for side in "CP"]
+    made.pages[samples.CONTRACTS_PATH][0][:0] = settled
+    with vendor("massive", made) as (source, _):
+        (payload,) = source.fetch("SPY", TODAY)
+    assert files.parse(payload)[1][0].completeness == 1.0
+    made.pages[samples.CONTRACTS_PATH][0][0] = samples.massive_listed("O:SPY260603C00600000")
+    with vendor("massive", made) as (source, _), pytest.raises(SourceError, match="listed contracts came"):
+        source.fetch("SPY", TODAY)
+
+
 def test_massive_without_quotes_names_the_tier():
     made = replay.Massive(3)
     for record in (each for part in made.pages[samples.SNAPSHOT_PATH] for each in part):

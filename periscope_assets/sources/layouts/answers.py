@@ -100,7 +100,8 @@ def uncover(payload: RawPayload) -> Answers:
     try:
         sheet = json.loads(payload.content)
         found = [_answer(payload, entry) for entry in sheet["answers"]]
-        return Answers(str(sheet["symbol"]), found[-1].received_at, found)
+        received = [each.received_at for each in found if each.received_at is not None]
+        return Answers(str(sheet["symbol"]), max(received, default=None), found)
     except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
         if isinstance(error, SourceError):
             raise

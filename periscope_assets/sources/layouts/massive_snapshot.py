@@ -7,9 +7,11 @@ What belongs here: this one layout, and whether its pages make a whole chain. Wh
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import numpy as np
 
+from periscope_analytics.conventions import listing, settlement_time
 from periscope_assets.sources.base import ParsedChain, RawPayload, SourceError
 from periscope_assets.sources.layouts import answers, cells, records, times
 from periscope_assets.sources.layouts.contracts import (
@@ -105,7 +107,11 @@ class MassiveSnapshot:
         known = under[np.isfinite(under)]
         spot = float(np.median(known)) if known.size else float("nan")
         listed = found.of(LISTING) if found.symbol else []
-        score = completeness(tickers(chain), whole_listing(payload.name, listed)) if listed else None
+        score = (
+            completeness(tickers(chain), whole_listing(payload.name, listed), found.received_at)
+            if listed
+            else None
+        )
         chains = group_chains(rows, [symbol] * len(rows), [as_of] * len(rows), lambda *_: spot)
         return [ParsedChain(c.symbol, c.as_of, c.spot, c.rows, c.n_raw, score) for c in chains]
 
@@ -160,9 +166,26 @@ def tickers(chain: Sequence[Record]) -> list[str]:
     return [str(records.value(record, "details.ticker")) for record in chain]
 
 
-def completeness(came: Sequence[str], listed: Sequence[str]) -> float:
-    """Return the share of the listed contracts that came."""
-    return len(set(came) & set(listed)) / len(listed)
+def completeness(came: Sequence[str], listed: Sequence[str], at: datetime | None) -> float:
+    """Return the share of the listed contracts that came; those that had settled by then need not come.
+
+    Parameters
+    ----------
+    came, listed : sequence of str
+        Contracts as the vendor writes them.
+    at : datetime or None
+        When the chain was received, if known.
+    """
+    wanted = {ticker for ticker in listed if at is None or not _has_settled(ticker, at)}
+    return len(wanted & set(came)) / len(wanted) if wanted else 1.0
+
+
+def _has_settled(ticker: str, at: datetime) -> bool:
+    try:
+        contract = _contract(ticker)
+    except ValueError:
+        return False
+    return settlement_time(contract.expiry, listing(contract.root).settlement) <= at
 
 
 def _joined(name: str, pages: Sequence[RawPayload]) -> list[Record]:

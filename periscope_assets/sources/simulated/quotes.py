@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from periscope_analytics import american, black
 from periscope_analytics.conventions import listing
+from periscope_assets.sources.simulated.dislocations import shift
 from periscope_assets.sources.simulated.draws import uniform
 from periscope_assets.sources.simulated.listings import Expiry, contract_name, expiries, strikes
 from periscope_assets.sources.simulated.markets import Market
@@ -101,9 +102,14 @@ def true_price(truth: SimulatedMarket, market: Market, listed: _Listed, is_call:
     )
 
 
-def make_quotes(market: Market, truth: SimulatedMarket, seed: int) -> list[Quote]:
-    """Return the quotes of every listed option, by expiry and strike, each call before its put."""
+def make_quotes(market: Market, truth: SimulatedMarket, seed: int, dislocated: bool = False) -> list[Quote]:
+    """Return the quotes of every listed option, by expiry and strike, each call before its put.
+
+    With `dislocated` some strikes are quoted off their true vol.
+    """
     listed = _listed(market, truth)
+    if dislocated:
+        listed = _moved(market, truth, listed, seed)
     sides = {is_call: _side(market, truth, listed, is_call, seed) for is_call in (True, False)}
     return [quote for pair in zip(sides[True], sides[False], strict=True) for quote in pair]
 
@@ -122,13 +128,32 @@ def _listed(market: Market, truth: SimulatedMarket) -> _Listed:
     return _Listed(kept, strike[known], tau[known], forward[known], vol[known])
 
 
+def _moved(market: Market, truth: SimulatedMarket, listed: _Listed, seed: int) -> _Listed:
+    day, width = truth.as_of.date(), _width(market, listed)
+    names = [
+        f"{expiry.root}|{expiry.day}|{plain(strike)}"
+        for expiry, strike in zip(listed.expiry, listed.strike.tolist(), strict=True)
+    ]
+    z, tau = _deviations(market, listed).tolist(), listed.tau.tolist()
+    off = np.array([shift(seed, *one) for one in zip(names, [day] * len(names), z, tau, strict=True)])
+    return replace(listed, vol=listed.vol + off * width)
+
+
+def _deviations(market: Market, listed: _Listed) -> Floats:
+    return np.asarray(np.log(listed.strike / listed.forward) / np.sqrt(market.theta * listed.tau))
+
+
+def _width(market: Market, listed: _Listed) -> Floats:
+    """Return half the spread in vol."""
+    wing = _WIDENING_BY_WING * np.minimum(np.abs(_deviations(market, listed)), _FURTHEST_WIDENING) ** 2
+    return np.asarray(market.vol_width * (1 + wing) * (1 + _WIDENING_BY_YEAR * listed.tau))
+
+
 def _side(market: Market, truth: SimulatedMarket, listed: _Listed, is_call: bool, seed: int) -> list[Quote]:
     unit = listed.forward if market.crypto else np.ones_like(listed.forward)
     greeks = black.greeks(listed.forward, listed.strike, listed.tau, listed.vol, is_call)
     value = true_price(truth, market, listed, is_call)
-    z = np.log(listed.strike / listed.forward) / np.sqrt(market.theta * listed.tau)
-    wing = _WIDENING_BY_WING * np.minimum(np.abs(z), _FURTHEST_WIDENING) ** 2
-    width = market.vol_width * (1 + wing) * (1 + _WIDENING_BY_YEAR * listed.tau)
+    z, width = _deviations(market, listed), _width(market, listed)
     intrinsic = np.maximum((listed.forward - listed.strike) * (1 if is_call else -1), 0.0)
     half = (greeks.vega * width + _WIDTH_OF_INTRINSIC * intrinsic) / unit
     under = listed.forward if market.crypto else np.full_like(listed.forward, truth.spot)

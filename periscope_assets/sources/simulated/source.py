@@ -24,13 +24,16 @@ class SimulatedSource:
         Chooses the paths; the same seed gives the same bytes.
     defects : bool
         Plant a labelled set of defects in every chain.
+    dislocations : bool
+        Quote some strikes off their true vol for a few days.
     """
 
     name = "simulated"
 
-    def __init__(self, seed: int, defects: bool = False) -> None:
+    def __init__(self, seed: int, defects: bool = False, dislocations: bool = False) -> None:
         self._seed = seed
         self._defects = defects
+        self._dislocations = dislocations
 
     def fetch(self, symbol: str, session: date) -> Sequence[RawPayload]:
         """Return the one payload of a symbol and session, empty on a day without session.
@@ -89,7 +92,7 @@ class SimulatedSource:
         truth = state.market_at(market, self._seed, session)
         if truth is None:
             return (), ()
-        quotes = make_quotes(market, truth, self._seed)
+        quotes = make_quotes(market, truth, self._seed, self._dislocations)
         return defects.plant(quotes, market, session, self._seed) if self._defects else (quotes, ())
 
 
