@@ -28,7 +28,9 @@ from periscope_analytics.slice import GridRule, SliceParams, geometry
 
 Floats = NDArray[np.float64]
 
-_LEFT, _RIGHT = -15.0, 5.0
+_LEFT, _RIGHT = -20.0, 8.0
+_LEFT_SPREADS, _RIGHT_SPREADS = -50.0, 18.0
+"""Ends of the grid in total vols: tails of large steps fall slowly, and the density must hold them."""
 _RELATIVE_FALL = 1e-4
 _FINER, _STIFFER = 0.6, 100.0
 
@@ -140,8 +142,8 @@ def band(k: ArrayLike, price_bid: ArrayLike, price_ask: ArrayLike, settings: Sli
 def grid_for(bands: list[Band], settings: SliceSettings) -> GridRule:
     """Return one grid for these expiries: fine enough for the narrowest, wide enough for the widest."""
     spreads = [b.scale for b in bands]
-    right = max(_RIGHT, 10.0 * max(spreads), 1.8 * max(float(b.k.max()) for b in bands))
-    left = min(_LEFT, -10.0 * max(spreads), 1.8 * min(float(b.k.min()) for b in bands))
+    right = max(_RIGHT, _RIGHT_SPREADS * max(spreads), 1.8 * max(float(b.k.max()) for b in bands))
+    left = min(_LEFT, _LEFT_SPREADS * max(spreads), 1.8 * min(float(b.k.min()) for b in bands))
     ceiling = max(settings.ceiling, 4.0 * max(spreads) ** 2)
     return GridRule(0.6 * min(spreads), left, right, ceiling, settings.grid_points)
 
