@@ -95,6 +95,7 @@ class SourceSettings(BaseModel):
     kind: Annotated[str, Field(pattern=r"^(simulated|files|massive|cboe|deribit)$")] = "simulated"
     seed: int = 20260102
     defects: bool = False
+    dislocations: bool = True
     key: SecretStr | None = None
     url: Origin = None
     requests_per_second: Annotated[float, Field(gt=0, le=1000)] = 5.0

@@ -35,6 +35,7 @@ _MAX_QUOTES, _MAX_EXPIRIES, _MIN_QUOTES = 400, 40, 10
 _MAX_DEVIATIONS = 2.5
 _ERROR_FLOOR = 2e-3
 _RELATIVE_STEP = 1e-4
+_MAD_TO_SIGMA, _OUTLYING, _LEAST_SCALE = 1.4826, 4.0, 1e-4
 _GRADES = {"a": 50.0, "b": 150.0, "c": 300.0}
 
 
@@ -44,6 +45,8 @@ def compute(snapshot: Snapshot) -> StageResult:
     Quotes are out of the money, within 2.5 standard deviations of the forward at the surface's vol at the
     money, at least a week from settlement and thinned to about 400, evenly by expiry and strike; each weighs
     by its own error with a floor of 20 vol bps. The last good fit of the week before is one of the starts.
+    Quotes further from the fit than four robust deviations count less and the fit is made again (Huber 1964):
+    the model is not to follow the very quotes that it is held against.
 
     The grade is ``a`` up to 50 bps of error, ``b`` up to 150, ``c`` up to 300, else ``d``; a parameter on its
     bound, or more uncertain than it is large, makes it one worse.
@@ -61,6 +64,10 @@ def compute(snapshot: Snapshot) -> StageResult:
     )
     weights /= weights.mean()
     fit = fit_heston(forward, strike, tau, iv, weights=weights, initial=params_of(before))
+    less = _trust(fit.residuals)
+    if fit.params is not None and np.any(less < 1.0):
+        weights *= less
+        fit = fit_heston(forward, strike, tau, iv, weights=weights, initial=fit.params)
     covariance = _covariance(fit, forward, strike, tau, weights)
     return _result(fit, fit.status, chosen, before, covariance)
 
@@ -102,6 +109,14 @@ def _evenly(values: np.ndarray, n: int) -> np.ndarray:
     if len(values) <= n:
         return values
     return values[np.unique(np.round(np.linspace(0, len(values) - 1, n)).astype(np.intp))]
+
+
+def _trust(residuals: Floats) -> Floats:
+    """Return weights in (0, 1] that lessen the pull of residuals beyond four robust deviations."""
+    size = np.abs(residuals)
+    known = size[np.isfinite(size)]
+    scale = max(_MAD_TO_SIGMA * float(np.median(known)), _LEAST_SCALE) if len(known) else _LEAST_SCALE
+    return np.where(size > _OUTLYING * scale, _OUTLYING * scale / size, 1.0)
 
 
 def _last_good(history: Mapping[str, pd.DataFrame] | None) -> dict[str, Any] | None:

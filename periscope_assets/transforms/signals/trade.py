@@ -41,6 +41,7 @@ def compute(snapshot: Snapshot) -> StageResult:
     ]
     some = [part for part in parts if len(part)]
     candidates = pd.concat(some, ignore_index=True) if some else parts[0]
+    candidates["expiry_at"] = pd.to_datetime(candidates["expiry_at"], utc=True)
     limits = cast("dict[str, float]", snapshot.settings["signals"])
     weighed = weigh(candidates, regime(metrics), limits)
     stamp = snapshot.as_of.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
