@@ -1,7 +1,7 @@
 """Publishing against a bare COPY of the same rows, and reads of the latest surface as the tables grow.
 
 What belongs here: figures of the store, each against its peer on the same server in one interleaved run. What
-does not: the analytics (``peers``). Run: ``python -m bench.store publish|memory|reads|insert``, with
+does not: the analytics (``peers``). Run: ``python -m bench.store publish|memory|reads``, with
 ``--url postgresql://...`` for a server of your own (its database `bench` is made and dropped).
 """
 
@@ -12,13 +12,15 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import psycopg
+from sqlalchemy import Boolean, Date, DateTime, Integer, Text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 
 from periscope_assets.store import copying, tables
@@ -184,9 +186,90 @@ def memory(url: str | None, n: int) -> None:
     print(f"{n:,} rows in one snapshot: {figures}")
 
 
+def surface(symbol: str, as_of: datetime, n_slices: int = 20) -> Draft:
+    """A surface of invented numbers: one row for each expiry in every table, one where the table has one."""
+    frames = {}
+    for name in tables.DATASETS["vol_surface"]:
+        table = tables.table(name)
+        n = n_slices if tables.natural_key(table) else 1
+        cells = {column.name: _invented(column.type, n) for column in tables.content_columns(table)}
+        frames[name] = pd.DataFrame(cells, index=range(n))
+    return Draft("vol_surface", symbol, as_of, "v", "1", {}, PUBLISHED, "bench", "bench", frames, {})
+
+
+def _invented(kind: object, n: int) -> object:
+    rows = np.arange(n)
+    if isinstance(kind, DateTime):
+        return pd.Timestamp("2024-02-01T21:00Z") + pd.to_timedelta(rows, unit="D")
+    if isinstance(kind, Date):
+        return [date(2024, 2, 1) + timedelta(days=int(row)) for row in rows]
+    if isinstance(kind, Text):
+        return [f"x{row}" for row in rows]
+    if isinstance(kind, Boolean):
+        return rows % 2 == 0
+    if isinstance(kind, JSONB):
+        return [{"k": [0.1] * 20} for _ in rows]
+    return rows if isinstance(kind, Integer) else rows / 3.0
+
+
+def grow(store: PostgresStore, n: int, symbols: int = 50, rows: int = 20_000) -> None:
+    """Publish sessions of chains and surfaces until n quotes are stored."""
+    frame = chain(rows)
+    for session in range(n // (symbols * rows)):
+        as_of = AS_OF + timedelta(days=session)
+        for first in range(0, symbols, 10):
+            names = [f"S{number}" for number in range(first, first + 10)]
+            store.publish([draft(frame, name, as_of) for name in names], store.fence())
+        store.publish([surface(f"S{number}", as_of) for number in range(symbols)], store.fence())
+
+
+def latest_surface(store: PostgresStore, symbol: str) -> None:
+    entry = store.head("vol_surface", symbol)
+    assert entry is not None
+    for name in tables.DATASETS["vol_surface"]:
+        assert len(store.rows(entry, name))
+
+
+def reads(url: str | None, sizes: tuple[int, ...] = (1_000_000, 10_000_000), rounds: int = 200) -> None:
+    """Race the latest surface by symbol, and a chain, over databases of different sizes on one server."""
+    with ExitStack() as stack:
+        address = stack.enter_context(database(url))
+        stores = {}
+        for size in sizes:
+            name = f"bench_{size}"
+            ensure_database(address, name)
+            stack.callback(_drop, address, name)
+            of_size = make_url(address).set(database=name).render_as_string(hide_password=False)
+            stores[size] = PostgresStore(of_size)
+            stack.callback(stores[size].close)
+            stores[size].migrate()
+            seconds = timed(lambda store=stores[size], size=size: grow(store, size))
+            print(f"{size:>12,} quotes published in {seconds:.0f} s", flush=True)
+            with psycopg.connect(of_size, autocommit=True) as connection:
+                connection.execute("VACUUM ANALYZE")
+        best: dict[tuple[str, int], float] = {}
+        for number in range(rounds):
+            for size, store in stores.items():
+                symbol = f"S{number % 50}"
+                calls = {
+                    "latest surface": lambda store=store, symbol=symbol: latest_surface(store, symbol),
+                    "its ledger entry": lambda store=store, symbol=symbol: store.head("vol_surface", symbol),
+                }
+                for name, call in calls.items():
+                    best[name, size] = min(best.get((name, size), np.inf), timed(call))
+    for (name, size), seconds in best.items():
+        ratio = seconds / best[name, sizes[0]]
+        print(f"{name:<18} at {size:>12,} quotes: {1e3 * seconds:6.2f} ms  {ratio:5.2f} x of the first")
+
+
+def _drop(url: str, name: str) -> None:
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["publish", "memory"])
+    parser.add_argument("what", choices=["publish", "memory", "reads"])
     parser.add_argument("--url")
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--chains", type=int, default=50)
@@ -194,6 +277,8 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.what == "publish":
         publish(asked.url, asked.rows, asked.chains, asked.rounds)
+    elif asked.what == "reads":
+        reads(asked.url)
     else:
         memory(asked.url, asked.rows)
 

@@ -75,7 +75,7 @@ class Objects:
     def __init__(self, url: str, **options: Any) -> None:
         self.url = url
         remote = {"use_listings_cache": False} if url.startswith("s3://") else {}
-        self._fs, root = url_to_fs(url, **remote, **options)
+        self._fs, root = url_to_fs(url, **{**remote, **options})
         self._root = root.rstrip("/")
         self._is_local = "file" in self._fs.protocol
 

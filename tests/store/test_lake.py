@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import multiprocessing
+import random
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from hashlib import sha256
@@ -14,9 +16,10 @@ import pandas as pd
 import pytest
 from moto.server import ThreadedMotoServer
 
-from periscope_assets.store import tables
+from periscope_assets.store import objects, tables
 from periscope_assets.store.frames import conform
 from periscope_assets.store.lake import Lake, LakeCorruptError, RawManifest
+from periscope_assets.store.objects import LakeUnavailableError
 from periscope_assets.store.repository import LedgerEntry
 from tests.store.store_samples import AS_OF, LATER, forwards, refused
 
@@ -205,3 +208,63 @@ def test_sixteen_writers_create_one_object(tmp_path):
     content = lake._objects.read("one/object")
     assert content in {str(number).encode() * 100_000 for number in range(16)}
     assert [path.name for path in (tmp_path / "one").iterdir()] == ["object"]
+
+
+@pytest.mark.parametrize("lake", ["bucket"], indirect=True)
+def test_large_objects_go_to_a_bucket_in_parts_and_only_once(lake, monkeypatch):
+    parts, original = [], type(lake._objects._fs)._call_s3
+
+    async def seen(self, method, *arguments, **named):
+        parts.append(method)
+        return await original(self, method, *arguments, **named)
+
+    monkeypatch.setattr(type(lake._objects._fs), "_call_s3", seen)
+    content = random.Random(0).randbytes(2 * objects.PART_BYTES + 1)
+    assert lake._objects.create("large", content)
+    assert parts.count("upload_part") == 3
+    assert not lake._objects.create("large", content[::-1])
+    assert lake._objects.read("large") == content
+    assert lake._objects.keys("") == ["large"]
+
+
+@pytest.mark.parametrize("lake", ["bucket"], indirect=True)
+def test_one_of_sixteen_writers_of_one_object_of_a_bucket_creates_it(lake):
+    def write(number):
+        return lake._objects.create("one/object", str(number).encode() * 1000)
+
+    with ThreadPoolExecutor(16) as pool:
+        created = list(pool.map(write, range(16)))
+    assert created.count(True) == 1
+    assert lake._objects.read("one/object") == str(created.index(True)).encode() * 1000
+
+
+@pytest.mark.parametrize("lake", ["bucket"], indirect=True)
+def test_a_bucket_that_is_gone_is_not_an_empty_one(lake):
+    gone = Lake("s3://never-made/x", **lake._objects._fs.storage_options)
+    for ask in (
+        gone.check,
+        lambda: gone.sessions("SPX"),
+        lambda: list(gone.ledger()),
+        lambda: gone.land(b"x"),
+    ):
+        with pytest.raises(LakeUnavailableError, match=r"s3://never-made/x: .*make that bucket"):
+            ask()
+
+
+def test_no_credentials_name_their_variables(bucket, monkeypatch, tmp_path):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    with pytest.raises(LakeUnavailableError, match="set AWS_ACCESS_KEY_ID"):
+        Lake("s3://some/where", endpoint_url=bucket).check()
+
+
+def test_a_file_in_place_of_the_folder_is_named(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(LakeUnavailableError, match="it must be a folder"):
+        Lake(str(tmp_path / "file")).check()
+    lake = Lake(str(tmp_path / "lake"))
+    lake.check()
+    lake.check()
+    assert lake._objects.read("lake.json") == b'{"format": 1}'
