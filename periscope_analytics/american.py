@@ -7,10 +7,11 @@ Method. Without cash dividends: the exercise boundary as a fixed point (Andersen
 2e-7 of the strike; where it is never optimal to exercise, the European value. With cash dividends, or two
 boundaries (a put with yield < rate < 0, a call with rate < yield < 0): the European value in closed form
 plus the early-exercise premium of a Leisen-Reimer tree, both terms of the premium on the same tree; to 1e-5
-of the spot typically, 1e-4 at worst. Cash dividends are escrowed: the spot less the present value of the
-dividends due before expiry is lognormal with the vol asked for, and exercise takes that process plus the
-value of the dividends still to come. Exercise is allowed at every level and just before (call) or after
-(put) each dividend.
+of the spot typically, 1e-4 at worst. For two boundaries two trees are extrapolated, to 1e-5 at worst;
+Andersen and Lake's (2021) integral equations are not used. Cash dividends are escrowed: the spot less the
+present value of the dividends due before expiry is lognormal with the vol asked for, and exercise takes that
+process plus the value of the dividends still to come. Exercise is allowed at every level and just before
+(call) or after (put) each dividend.
 
 References
 ----------
@@ -40,7 +41,7 @@ from periscope_analytics.kernels.american_boundary import put_many, scheme
 from periscope_analytics.kernels.american_tree import limits_many, price_many
 
 N_STEPS = 201
-N_STEPS_TWO_BOUNDARIES = 801
+N_STEPS_TWO_BOUNDARIES = 401, 801
 RESOLUTION = (8, 8, 6, 24)
 _UNTOLD = 1e-6
 _LEAST_TOTAL_VOL, _GREATEST_TOTAL_VOL = 1e-7, 20.0
@@ -217,12 +218,10 @@ def _price(terms: Terms, vol: Floats) -> Floats:
     value[never] = _european(terms.take(never), vol[never])
     one = np.flatnonzero(~pays & ~never & (r >= 0.0))
     value[one] = _by_boundary(terms.take(one), r[one], q[one], vol[one])
-    two = ~pays & (r < 0.0)
-    for rows, n_steps in ((np.isnan(value) & ~two, N_STEPS), (np.isnan(value) & two, N_STEPS_TWO_BOUNDARIES)):
-        out = np.empty(int(np.sum(rows)))
-        s, k, t, rate, y, call, amounts, times = terms.take(rows)
-        price_many(s, k, t, rate, y, vol[rows], call, amounts, times, n_steps, out)
-        value[rows] = out
+    two = np.flatnonzero(~pays & ~never & (r < 0.0))
+    value[two] = _by_two_trees(terms.take(two), vol[two])
+    rest = np.flatnonzero(np.isnan(value))
+    value[rest] = _by_tree(terms.take(rest), vol[rest], N_STEPS)
     return np.asarray(np.maximum(value, _exercise(terms)))
 
 
@@ -233,6 +232,20 @@ def _exercise(terms: Terms) -> Floats:
 
 def _european(terms: Terms, vol: Floats) -> Floats:
     return bsm_price(terms.spot, terms.strike, terms.tau, terms.rate, terms.q, vol, terms.is_call)
+
+
+def _by_tree(terms: Terms, vol: Floats, n_steps: int) -> Floats:
+    out = np.empty(vol.size)
+    spot, strike, tau, rate, q, is_call, amounts, times = terms
+    price_many(spot, strike, tau, rate, q, vol, is_call, amounts, times, n_steps, out)
+    return out
+
+
+def _by_two_trees(terms: Terms, vol: Floats) -> Floats:
+    """Return prices extrapolated to no step size: a tree's error is about proportional to it."""
+    few, many = N_STEPS_TWO_BOUNDARIES
+    coarse, fine = (_by_tree(terms, vol, n) for n in (few, many))
+    return np.asarray(np.maximum(fine + (fine - coarse) * few / (many - few), _european(terms, vol)))
 
 
 def _by_boundary(terms: Terms, r: Floats, q: Floats, vol: Floats) -> Floats:

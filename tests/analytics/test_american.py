@@ -63,6 +63,38 @@ def test_integral_equation_and_tree_agree_in_every_regime(name):
     assert np.median(np.abs(got - (2.0 * fine - coarse))) < 3e-4
 
 
+def _bermudan(spot, strike, tau, rate, q, vol, dates, n=2**13):
+    """Put exercised at equally spaced dates: each step a convolution with the lognormal law, by FFT."""
+    start, reach = np.log(spot / strike), 9.0 * vol * np.sqrt(tau) + abs(np.log(spot / strike))
+    x = start + reach * (np.arange(n) / (n // 2) - 1.0)
+    u, dt = 2.0 * np.pi * np.fft.fftfreq(n, x[1] - x[0]), tau / dates
+    step = np.exp((1j * u * (rate - q - 0.5 * vol**2) - 0.5 * vol**2 * u * u - rate) * dt)
+    payoff = strike * np.maximum(1.0 - np.exp(x), 0.0)
+    value = payoff
+    for _ in range(dates):
+        value = np.maximum(np.fft.ifft(np.fft.fft(value) * step).real, payoff)
+    return value[n // 2]
+
+
+@pytest.mark.skipif(UNCOMPILED, reason="too many steps")
+@pytest.mark.parametrize(
+    "terms",
+    [
+        (100.0, 100.0, 1.0, -0.01, -0.05, 0.1),
+        (100.0, 130.0, 2.0, -0.01, -0.05, 0.2),
+        (100.0, 80.0, 1.0, -0.005, -0.02, 0.1),
+        (100.0, 120.0, 5.0, -0.02, -0.03, 0.1),
+        (100.0, 100.0, 3.0, -0.012, -0.04, 0.08),
+    ],
+)
+def test_two_boundaries_against_convolution(terms):
+    few, many = (_bermudan(*terms, dates) for dates in (200, 400))
+    exact = 2.0 * many - few
+    spot, strike, tau, rate, q, vol = terms
+    assert american.price(*terms, False) == pytest.approx(exact, abs=1e-5 * spot)
+    assert american.price(strike, spot, tau, q, rate, vol, True) == pytest.approx(exact, abs=1e-5 * spot)
+
+
 def test_a_put_deep_in_the_money_is_exercised_and_tells_no_vol():
     assert american.price(100.0, 140.0, 0.5, 0.05, 0.0, 0.2, False) == 40.0
     assert american.implied_vol(40.0, 100.0, 140.0, 0.5, 0.05, 0.0, False).status == Status.AT_EXERCISE
