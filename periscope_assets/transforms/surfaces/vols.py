@@ -25,6 +25,7 @@ from periscope_assets.transforms.expiries import instants, is_labelled
 from periscope_assets.transforms.forwards import FORWARDS, median
 from periscope_assets.transforms.frames import Bools, Floats, flags, numbers, years_to
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
+from periscope_assets.transforms.surfaces.crossfade import crossfaded
 from periscope_assets.transforms.surfaces.quote_errors import Sides, errors_and_weights
 
 TABLE = "implied_vols"
@@ -85,8 +86,14 @@ def compute(snapshot: Snapshot) -> StageResult:
 
 
 def liquid(vols: pd.DataFrame) -> pd.DataFrame:
-    """Return the quotes that a model may be fitted to: out of the money, all three vols known, a weight."""
-    chosen = vols[vols["is_otm"] & (vols["weight"] > 0)]
+    """Return the quotes that a model may be fitted to: out of the money, all three vols known, a weight.
+
+    Vols of American chains go over from puts to calls near the forward (``crossfade``).
+    """
+    premium = numbers(vols, "early_exercise_premium")
+    is_american = bool(np.any(premium[np.isfinite(premium)] != 0.0))
+    told = crossfaded(vols) if is_american else vols
+    chosen = told[told["is_otm"] & (told["weight"] > 0)]
     return chosen.sort_values(["expiry_at", "strike", "is_call"], ignore_index=True)
 
 
