@@ -39,11 +39,13 @@ from periscope_analytics.implied_vol import ImpliedVol
 from periscope_analytics.implied_vol import implied_vol as european_vol
 from periscope_analytics.kernels.american_boundary import put_many, scheme
 from periscope_analytics.kernels.american_tree import limits_many, price_many
+from periscope_analytics.threads import in_parts
 
 N_STEPS = 201
 N_STEPS_TWO_BOUNDARIES = 401, 801
 RESOLUTION = (8, 8, 6, 24)
 _UNTOLD = 1e-6
+_LEAST_PART = 500
 _LEAST_TOTAL_VOL, _GREATEST_TOTAL_VOL = 1e-7, 20.0
 Dividends = Sequence[ArrayLike] | NDArray[np.float64]
 
@@ -253,7 +255,13 @@ def _by_boundary(terms: Terms, r: Floats, q: Floats, vol: Floats) -> Floats:
     strike = np.where(terms.is_call, terms.spot, terms.strike)
     spot = np.where(terms.is_call, terms.strike, terms.spot)
     out = np.empty(vol.size)
-    put_many(spot / strike, terms.tau, r, q, vol, *scheme(*RESOLUTION), out)
+    chosen, ratio = scheme(*RESOLUTION), spot / strike
+
+    def part(begin: int, end: int) -> int:
+        put_many(ratio, terms.tau, r, q, vol, *chosen, out, begin, end)
+        return 0
+
+    in_parts(part, vol.size, _LEAST_PART)
     return strike * out
 
 

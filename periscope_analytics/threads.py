@@ -15,14 +15,14 @@ from numba import config
 _LEAST_PART = 50_000
 
 
-def in_parts(work: Callable[[int, int], int], size: int) -> int:
+def in_parts(work: Callable[[int, int], int], size: int, least: int = _LEAST_PART) -> int:
     """Run `work(begin, end)` over the range 0 to `size` and return the sum of what it returns.
 
-    Batches above 100,000 are split over threads, as many as numba may use (``NUMBA_NUM_THREADS``, by default
-    the processors).
+    Batches of more than twice `least` are split over threads, as many as numba may use
+    (``NUMBA_NUM_THREADS``, by default the processors).
     """
-    n = min(int(config.NUMBA_NUM_THREADS), size // _LEAST_PART)
-    if n < 2 or size <= 2 * _LEAST_PART:
+    n = min(int(config.NUMBA_NUM_THREADS), size // least)
+    if n < 2 or size <= 2 * least:
         return work(0, size)
     first, *rest = pairwise(size * i // n for i in range(n + 1))
     with ThreadPoolExecutor(n - 1) as pool:

@@ -277,7 +277,7 @@ def put_one(
     return float(max(put_price(s, t, r, q, vol) + max(premium, 0.0), 1.0 - s))
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", nogil=True)
 def put_many(
     s: Floats,
     t: Floats,
@@ -293,10 +293,12 @@ def put_many(
     y_outer: Floats,
     weight_outer: Floats,
     out: Floats,
+    begin: int,
+    end: int,
 ) -> None:
-    """Fill `out` with puts of strike 1."""
+    """Fill elements begin to end - 1 of `out` with puts of strike 1."""
     w = np.empty(_SIZE)
-    for i in range(out.size):
+    for i in range(begin, end):
         out[i] = put_one(
             w, s[i], t[i], r[i], q[i], vol[i], n_sweeps, z, inner, y, weight, outer, y_outer, weight_outer
         )

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from numba import config
 
 from periscope_analytics import american, black
 from periscope_analytics.errors import Status
@@ -216,10 +217,24 @@ anything = st.one_of(st.floats(), st.sampled_from([0.0, 5e-324, 1e-310, 1e308, n
 @few
 @given(anything, anything, anything, anything, anything, anything, st.booleans())
 def test_nothing_raises_and_no_nan_is_ok(price, spot, strike, tau, rate, q, is_call):
-    tau = abs(tau)
-    american.price(spot, strike, tau, rate, q, price, is_call)
-    sigma, status = american.implied_vol(price, spot, strike, tau, rate, q, is_call)
-    assert np.isfinite(sigma) == (status == Status.OK)
+    tau, cash = abs(tau), ([1.5, 0.0], [0.3, -1.0])
+    for dividends in (None, cash):
+        value = american.price(spot, strike, tau, rate, q, price, is_call, dividends)
+        assert np.isnan(value) or value >= 0.0
+        premium = american.early_exercise_premium(spot, strike, tau, rate, q, price, is_call, dividends)
+        assert np.isnan(premium) or premium >= 0.0
+        sigma, status = american.implied_vol(price, spot, strike, tau, rate, q, is_call, dividends)
+        assert np.isfinite(sigma) == (status == Status.OK)
+    american.escrowed(tau, rate, cash)
+
+
+@pytest.mark.skipif(UNCOMPILED, reason="too many options")
+def test_threads_change_nothing(monkeypatch):
+    strike, together = np.linspace(60.0, 160.0, 1_601), []
+    for threads in (1, 2):
+        monkeypatch.setattr(config, "NUMBA_NUM_THREADS", threads)
+        together.append(american.price(100.0, strike, 0.7, 0.05, 0.02, 0.3, False))
+    assert np.array_equal(*together)
 
 
 def test_wrong_arguments_are_named():
