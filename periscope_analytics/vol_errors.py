@@ -17,7 +17,7 @@ from periscope_analytics.arguments import floats
 
 Floats = NDArray[np.float64]
 
-Z_NODES = (-4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
+Z_NODES = (-12.0, -8.0, -5.0, -4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 """Log-moneyness in total vols at the money at which an expiry's errors are published."""
 
 
@@ -29,7 +29,7 @@ class VolErrors:
     ----------
     taus, atm_ivs : sequence of float
         Years and vol at the money of each expiry, by increasing tau.
-    factors : sequence of ndarray, shape (13, r)
+    factors : sequence of ndarray, shape (len(Z_NODES), r)
         At Z_NODES: the covariance of an expiry's vols is its factor times the factor's transpose.
     """
 
@@ -58,7 +58,7 @@ class VolErrors:
         Returns
         -------
         ndarray, shape (n, r)
-            NaN where abs(z) > 4.
+            NaN beyond Z_NODES.
         """
         where = floats("z", z)
         i = int(np.searchsorted(self.taus, tau))

@@ -26,6 +26,7 @@ from periscope_analytics.vol_errors import Z_NODES
 
 Floats = NDArray[np.float64]
 
+_PUBLISHED = 10
 _MOST = 24
 """Columns that a factor is cut to; the next ones are far below one percent of the first."""
 
@@ -82,9 +83,9 @@ def vol_stderr(params: SliceParams, factor: Floats, k: ArrayLike) -> Floats:
 
 
 def vol_factor(params: SliceParams, factor: Floats) -> Floats:
-    """Return the factor of a slice's vols at ``vol_errors.Z_NODES``, shape (13, r), r at most 13."""
+    """Return the factor of a slice's vols at ``vol_errors.Z_NODES``, shape (len(Z_NODES), r)."""
     k = np.array(Z_NODES) * np.sqrt(params.atm_total_variance)
-    return _narrowed(_vols(params, factor, k), len(Z_NODES))
+    return _narrowed(_vols(params, factor, k), _PUBLISHED)
 
 
 def _vols(params: SliceParams, factor: Floats, k: Floats) -> Floats:

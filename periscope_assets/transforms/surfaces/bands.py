@@ -67,7 +67,7 @@ class Contracts(NamedTuple):
 
 def read(vols: pd.DataFrame, forwards: pd.DataFrame) -> Contracts:
     """Return the contracts of ``implied_vols`` by the rows of ``forwards``, which are in order of time."""
-    expiry = forwards["expiry_at"].searchsorted(vols["expiry_at"])
+    expiry = places(vols, forwards)
     strike, call = numbers(vols, "strike"), flags(vols, "is_call")
     row = np.lexsort((call, strike, expiry))
     names = ("log_moneyness", "tau_years", "vega", "bid_iv", "mid_iv", "ask_iv", "iv_stderr")
@@ -83,6 +83,12 @@ def read(vols: pd.DataFrame, forwards: pd.DataFrame) -> Contracts:
     return Contracts(
         row, start, k, tau, vega, bid, mid, ask, stderr, low, high, call, otm, quoted, status
     )  # fmt: skip
+
+
+def places(rows: pd.DataFrame, expiries: pd.DataFrame) -> NDArray[np.intp]:
+    """Return the row of `expiries`, in order of time, whose expiry_at each of `rows` has."""
+    wanted, among = (each["expiry_at"].dt.tz_convert(None).to_numpy() for each in (rows, expiries))
+    return np.asarray(np.searchsorted(among, wanted))
 
 
 def slice_quotes(contracts: Contracts, where: slice, tau: float) -> tuple[NDArray[np.intp], SliceQuotes]:

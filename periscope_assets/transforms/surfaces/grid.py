@@ -82,7 +82,8 @@ def compute(snapshot: Snapshot) -> StageResult:
     Deltas are forward and undiscounted, of the call: N(d1) at the node's own vol, so that 0.25 is the
     25-delta call and 0.75 the 25-delta put. Moneyness is strike over forward. A maturity that expiries don't
     enclose has no vols (``out_of_range``); a strike beyond those quoted at its neighbours is
-    ``extrapolated``, and has no error beyond four standard deviations.
+    ``extrapolated``. Errors are published from 12 total vols below the forward to 6 above; a strike beyond
+    counts as extrapolated too, without an error.
     """
     surface = Surface(snapshot.inputs["vol_surface"][SURFACE_SLICES])
     parts = [_nodes(surface.tenor(days / DAYS), surface.errors) for days in TENORS_DAYS]
@@ -112,13 +113,14 @@ def _nodes(tenor: Tenor | None, errors: VolErrors) -> dict[str, np.ndarray]:
     k = np.concatenate([by_delta, np.log(MONEYNESS)])
     gain = np.concatenate([delta_gain(tenor.params, by_delta), np.ones(len(MONEYNESS))])
     z = k / np.sqrt(tenor.params.atm_total_variance)
-    inside = (z >= tenor.quoted[0]) & (z <= tenor.quoted[1])
+    stderr = gain * errors.stderr(z, tenor.params.tau)
+    inside = (z >= tenor.quoted[0]) & (z <= tenor.quoted[1]) & np.isfinite(stderr)
     return {
         "forward": np.full(n, tenor.forward),
         "log_moneyness": k,
         "strike": tenor.forward * np.exp(k),
         "iv": tenor.params.iv(k),
-        "iv_stderr": gain * errors.stderr(z, tenor.params.tau),
+        "iv_stderr": stderr,
         "status": np.where(inside, Status.OK.label, Status.EXTRAPOLATED.label).astype(object),
     }
 

@@ -19,6 +19,7 @@ import pandas as pd
 from periscope_analytics import black
 from periscope_analytics.errors import Status
 from periscope_assets.transforms.frames import Bools, Floats, flags, numbers
+from periscope_assets.transforms.surfaces.bands import places
 from periscope_assets.transforms.surfaces.served import fitted_rows, served_of
 
 TABLE = "positioning"
@@ -34,7 +35,7 @@ def rows(quotes: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
     neither volume nor open interest.
     """
     ordered = slices.sort_values("expiry_at", ignore_index=True)
-    expiry = ordered["expiry_at"].searchsorted(quotes["expiry_at"])
+    expiry = places(quotes, ordered)
     order = np.argsort(expiry, kind="stable")
     ends = np.searchsorted(expiry[order], np.arange(len(ordered) + 1))
     gamma = _gammas(ordered, quotes, order, ends)

@@ -15,6 +15,7 @@ import pandas as pd
 from periscope_analytics.certificate import ServedCertificate, certify_served
 from periscope_analytics.errors import Status, labels
 from periscope_analytics.slice import SliceParams
+from periscope_analytics.vol_errors import Z_NODES
 from periscope_assets.transforms.forwards import FORWARDS
 from periscope_assets.transforms.frames import counts, finite
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
@@ -127,7 +128,7 @@ def _errors(fitted: Fitted, params: SliceParams) -> dict[str, Any]:
     if fitted.errors is None:
         return {}
     factor = fitted.errors.factors[fitted.errors.taus.index(params.tau)]
-    at_money = len(factor) // 2
+    at_money = Z_NODES.index(0.0)
     return {
         "errors": {"factor": factor.tolist()},
         "atm_iv": float(params.iv(0.0)),

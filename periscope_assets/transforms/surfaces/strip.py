@@ -13,6 +13,7 @@ import pandas as pd
 
 from periscope_analytics import variance
 from periscope_assets.transforms.frames import Floats, flags, numbers
+from periscope_assets.transforms.surfaces.bands import places
 
 
 def strip_variances(fitted: pd.DataFrame, quotes: pd.DataFrame) -> Floats:
@@ -26,7 +27,7 @@ def strip_variances(fitted: pd.DataFrame, quotes: pd.DataFrame) -> Floats:
         Rows of ``options_snapshots``.
     """
     strike, call = numbers(quotes, "strike"), flags(quotes, "is_call")
-    expiry = fitted["expiry_at"].searchsorted(quotes["expiry_at"])
+    expiry = places(quotes, fitted)
     known = quotes["expiry_at"].isin(fitted["expiry_at"]).to_numpy()
     forward = numbers(fitted, "forward")
     coin = (quotes["quote_unit"] == "coin").to_numpy()
