@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
+from functools import cached_property
+from pathlib import Path
 from typing import Protocol
 
 from pydantic import SecretStr
@@ -49,20 +51,31 @@ class DividendsBeside:
     ----------
     source : SimulatedSource, LiveSource or None
         None: nothing but what has landed.
-    schedules : mapping of str to tuple of Dividend
+    path : Path
+        Read when dividends are first asked for.
     """
 
     name = "dividends"
 
-    def __init__(self, source: SimulatedSource | LiveSource | None, schedules: Schedules) -> None:
-        self._source, self._schedules = source, schedules
+    def __init__(self, source: SimulatedSource | LiveSource | None, path: Path) -> None:
+        self._source, self._path = source, path
+
+    @cached_property
+    def _schedules(self) -> Schedules:
+        return load_dividends(self._path)
 
     def fetch(self, symbol: str, session: date) -> Sequence[RawPayload]:
         """Return what the source has; see :meth:`periscope_assets.sources.base.Source.fetch`."""
         return self._source.fetch(symbol, session) if self._source is not None else ()
 
     def dividends(self, symbol: str) -> Sequence[KnownDividend]:
-        """Return the dividends of a symbol by ex-date: the file's, else a simulated market's own."""
+        """Return the dividends of a symbol by ex-date: the file's, else a simulated market's own.
+
+        Raises
+        ------
+        SourceError
+            If the file can't be read.
+        """
         if symbol in self._schedules:
             return self._schedules[symbol]
         simulated = isinstance(self._source, SimulatedSource) and symbol in MARKETS
@@ -93,29 +106,18 @@ def open_source(
         Uniform draws from [0, 1); by default the system's own.
     policy : Policy, optional
         How patient requests are; its remedies are the vendor's.
-
-    Raises
-    ------
-    SourceError
-        If the dividend file can't be read.
     """
     source = _source(settings, clock or Clock(), jitter or random.SystemRandom().random, policy or Policy())
     if settings.dividends is None:
         return source
-    return DividendsBeside(source, load_dividends(settings.dividends))
+    return DividendsBeside(source, settings.dividends)
 
 
 @contextmanager
 def sources(
     settings: SourceSettings, rate_settings: RateSettings
 ) -> Iterator[tuple[ChainSources | None, rates.RateSource | None]]:
-    """Give the configured sources of chains and of rates, and close them at the end.
-
-    Raises
-    ------
-    SourceError
-        If the dividend file can't be read.
-    """
+    """Give the configured sources of chains and of rates, and close them at the end."""
     opened = open_source(settings), open_rates(rate_settings)
     try:
         yield opened

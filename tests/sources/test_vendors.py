@@ -320,6 +320,9 @@ def test_dividends_of_a_file_hold_beside_any_source(tmp_path):
         assert landed.dividends("SPY", origin) == [("2026-06-18", 1.75)]
         assert landed.dividends("QQQ", origin) == []
         assert (len(landed.dividends("ACME", "simulated")) > 0) == (kind == "simulated")
+    lost = open_source(SourceSettings(kind="files", dividends=tmp_path / "none.csv"))
+    with pytest.raises(SourceError, match=r"none\.csv: no such file"):
+        lost.dividends("SPY")
     bare = Landed(Lake((tmp_path / "lake").as_uri()), open_source(SourceSettings()))
     assert bare.dividends("SPY", "files:occ_ladder") == []
     assert len(bare.dividends("ACME", "simulated")) > 20
