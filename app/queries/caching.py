@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from threading import Lock
 
 import pandas as pd
@@ -69,6 +69,28 @@ class CachedReader:
     def follow(self, after: datetime, *, limit: int = 1000) -> list[LedgerEntry]:
         """See :class:`Reader`."""
         return self._reader.follow(after, limit=limit)
+
+    def history(
+        self, entries: Sequence[LedgerEntry], table: str, columns: Sequence[str] = ()
+    ) -> pd.DataFrame:
+        """See :class:`Reader`."""
+        return self._reader.history(entries, table, columns)
+
+    def series(
+        self,
+        table: str,
+        symbol: str,
+        *,
+        start: datetime,
+        end: datetime,
+        every: timedelta | None = None,
+        known_at: datetime | None = None,
+        statuses: Sequence[str] = (PUBLISHED,),
+    ) -> pd.DataFrame:
+        """See :class:`Reader`."""
+        return self._reader.series(
+            table, symbol, start=start, end=end, every=every, known_at=known_at, statuses=statuses
+        )
 
     def rows(self, entry: LedgerEntry, table: str) -> pd.DataFrame:
         """See :class:`Reader`; the frame is the caller's own (copy on write)."""
