@@ -30,7 +30,17 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Symbol = Annotated[str, typer.Argument(help="Underlying, e.g. SPX.")]
+
+def _symbol(text: str) -> str:
+    from periscope_analytics.conventions import check_symbol
+
+    try:
+        return check_symbol(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+Symbol = Annotated[str, typer.Argument(help="Underlying, e.g. SPX.", callback=_symbol)]
 AsOf = Annotated[str | None, typer.Option(help="Latest snapshot at or before this RFC 3339 time or date.")]
 KnownAt = Annotated[str | None, typer.Option(help="Answer as it was known at this RFC 3339 time.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the body that the API would send.")]

@@ -6,6 +6,7 @@ not: formats (``periscope_assets.sources``), landing and building (``periscope_a
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 CHAIN_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".json", ".json.gz", ".txt.gz")
 """Names that a folder is searched for; a file named on the command line may be called anything."""
 
-_LARGEST_MAP = 64 * 1024
+_LARGEST_MAP, _LONGEST_NAME = 64 * 1024, 255
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -84,6 +85,8 @@ def wanted(
     known = [one.name for one in LAYOUTS]
     if layout is not None and layout not in known:
         raise UserError(f"--layout {layout[:40]!r}: expected one of {', '.join(known)}")
+    if universe is not None and not universe.strip():
+        raise UserError("--universe: expected a configured universe or a symbol, got nothing")
     start = date.min if first is None else day(first, "--from")
     end = date.max if last is None else day(last, "--to")
     if start > end:
@@ -139,6 +142,7 @@ def _taken_in(paths: Sequence[Path], lake: Lake) -> tuple[list[RawManifest], boo
     complete = True
     for path in paths:
         try:
+            _check_name(path)
             named = not path.exists() and _SHA256.fullmatch(path.name)
             digest = path.name if named else sha256(files.read_bytes(path)).hexdigest()
         except SourceError as error:
@@ -189,6 +193,7 @@ def _land(paths: Sequence[Path], lake: Lake, asked: Wanted) -> tuple[list[RawMan
     complete = True
     for path in _expand(paths):
         try:
+            _check_name(path)
             payload = replace(files.load(path), received_at=datetime.now(UTC))
             if files.is_companion(payload.content):
                 say(f"{path.name}  skipped: it explains the files beside it")
@@ -198,15 +203,28 @@ def _land(paths: Sequence[Path], lake: Lake, asked: Wanted) -> tuple[list[RawMan
             withdrawals.reinstate(lake, taken, datetime.now(UTC))
             landed += taken
         except SourceError as error:
-            complain(f"{error} [{path}]" if path.name not in str(error) else str(error))
+            known = path.name in str(error) or not _is_nameable(path)
+            complain(str(error) if known else f"{error} [{path}]")
             complete = False
     return landed, complete
+
+
+def _is_nameable(path: Path) -> bool:
+    return str(path).isprintable() and all(len(os.fsencode(part)) <= _LONGEST_NAME for part in path.parts)
+
+
+def _check_name(path: Path) -> None:
+    if not _is_nameable(path):
+        shown = ascii(str(path)[-40:])
+        raise SourceError(
+            f"...{shown[1:-1]}: no name for a file (control characters, or too long); rename it"
+        )
 
 
 def _expand(paths: Sequence[Path]) -> Iterator[Path]:
     """Yield the files meant: a folder means the chain files in it, its hidden files and links left out."""
     for path in paths:
-        if not path.is_dir():
+        if not _is_nameable(path) or not path.is_dir():
             yield path
             continue
         inside = sorted(one for one in path.rglob("*") if one.is_file() and not one.is_symlink())
