@@ -3,7 +3,7 @@
 import dagster as dg
 
 from periscope_assets.defs.building import SINGLE_RUN, PipelineParam, build
-from periscope_assets.defs.chains.assets import option_quotes
+from periscope_assets.defs.chains.assets import option_quotes, underlying_bars
 from periscope_assets.defs.pictures import surface_pictures
 from periscope_assets.defs.reference.assets import rate_curve
 
@@ -44,7 +44,7 @@ def surface_grid(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> 
 @dg.asset(
     group_name="surfaces",
     kinds={"postgres"},
-    deps=[vol_surface, surface_grid, option_quotes],
+    deps=[vol_surface, surface_grid, option_quotes, underlying_bars],
     backfill_policy=SINGLE_RUN,
 )
 def skew_metrics(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
