@@ -12,6 +12,7 @@ from periscope_analytics.calibration.sabr import fit_sabr, fit_sabr_slices
 from periscope_analytics.calibration.served import SliceQuotes, fit_surface
 from periscope_analytics.calibration.slice import fit_slice
 from periscope_analytics.calibration.svi import fit_svi, fit_svi_slices
+from periscope_analytics.calibration.svi_surface import fit_svi_surface
 
 __all__ = [
     "Calibration",
@@ -25,4 +26,5 @@ __all__ = [
     "fit_surface",
     "fit_svi",
     "fit_svi_slices",
+    "fit_svi_surface",
 ]

@@ -21,6 +21,9 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 P = TypeVar("P")
 
+_ONES = np.ones(1024)
+_DOUBLE = _ONES.dtype
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SliceFits(Generic[P]):
@@ -102,25 +105,24 @@ def contiguous_columns(weights: ArrayLike | None, **values: ArrayLike) -> tuple[
     """
     columns = list(values.values())
     first = columns[0]
-    shape = first.shape if isinstance(first, np.ndarray) else None
-    if not all(_plain(each, shape) for each in columns):
+    n = first.size if isinstance(first, np.ndarray) else -1
+    if not all(_plain(each, n) for each in columns):
         return quote_columns(weights, **values)
     if weights is None:
-        return columns, np.ones(shape)  # type: ignore[return-value,arg-type]
-    if not _plain(weights, shape):
+        return columns, _ONES[:n] if n <= _ONES.size else np.ones(n)  # type: ignore[return-value]
+    if not _plain(weights, n):
         return quote_columns(weights, **values)
     if (weights < 0.0).any():  # type: ignore[operator,union-attr]
         raise ValueError("weights: must not be negative")
     return columns, weights  # type: ignore[return-value]
 
 
-def _plain(value: ArrayLike, shape: tuple[int, ...] | None) -> bool:
-    """Return whether a value is a column as kernels take it: doubles, contiguous, writable."""
+def _plain(value: ArrayLike, n: int) -> bool:
+    """Return whether a value is a column of `n` as kernels take it: doubles, contiguous, writable."""
     return (
         isinstance(value, np.ndarray)
-        and value.dtype == np.float64
+        and value.dtype is _DOUBLE
         and value.ndim == 1
-        and value.shape == shape
-        and value.flags.c_contiguous
-        and value.flags.writeable
+        and value.size == n
+        and value.flags.carray
     )

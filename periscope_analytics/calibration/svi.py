@@ -62,26 +62,7 @@ def fit_svi(
     2.1.
     """
     (x, y), weight = contiguous_columns(weights, k=k, w=w)
-    fits, residuals = _fitted(x, y, weight, np.array([0, x.size]), arbitrage_free)
-    fit = fits[0]
-    row = fit.tolist()
-    status = int(row[kernel.STATUS])
-    if status == Status.TOO_FEW_STRIKES:
-        params = None
-    elif arbitrage_free and not row[kernel.FREE]:
-        return fit_within(x, y, weight, fit)
-    else:
-        params = SVIParams(*row[:N_PARAMS])
-    return Calibration(
-        params,
-        Status(status),
-        row[kernel.RMSE],
-        row[kernel.MAX_ERROR],
-        residuals,
-        fit[kernel.STDERR : kernel.STDERR + N_PARAMS],
-        int(row[kernel.ITERATIONS]),
-        int(row[kernel.EVALUATIONS]),
-    )
+    return optima(x, y, weight, arbitrage_free)[0]
 
 
 def fit_svi_slices(
@@ -135,6 +116,33 @@ def fit_svi_slices(
     )
 
 
+def optima(
+    x: Floats, y: Floats, weight: Floats, arbitrage_free: bool = True
+) -> tuple[Calibration[SVIParams], Floats]:
+    """Return the fit to columns that have been checked, and the row of ``kernels.svi`` behind it."""
+    fits, residuals = _fitted(x, y, weight, np.array([0, x.size]), arbitrage_free)
+    fit = fits[0]
+    row = fit.tolist()
+    status = int(row[kernel.STATUS])
+    if status == Status.TOO_FEW_STRIKES:
+        params = None
+    elif arbitrage_free and not row[kernel.FREE]:
+        return fit_within(x, y, weight, fit), fit
+    else:
+        params = SVIParams(*row[:N_PARAMS])
+    result = Calibration(
+        params,
+        Status(status),
+        row[kernel.RMSE],
+        row[kernel.MAX_ERROR],
+        residuals,
+        fit[kernel.STDERR : kernel.STDERR + N_PARAMS],
+        int(row[kernel.ITERATIONS]),
+        int(row[kernel.EVALUATIONS]),
+    )
+    return result, fit
+
+
 def _fitted(
     x: Floats, y: Floats, weight: Floats, offsets: NDArray[np.int64], arbitrage_free: bool
 ) -> tuple[Floats, Floats]:
@@ -177,7 +185,7 @@ def fit_within(
     """
     used = usable(x, y, weight)
     k, w, q = x[used], y[used], weight[used] / weight[used].max()
-    starts = np.stack([free[:N_PARAMS], free[kernel.OTHER : kernel.OTHER + N_PARAMS]])
+    starts = np.stack([free[:N_PARAMS], free[kernel.OTHER : kernel.OTHER + N_PARAMS], others[1]])
     starts = starts[np.isfinite(starts[:, 0])]
     found, box, counts = np.empty(N_PARAMS), np.empty((2, N_PARAMS)), np.zeros(2)
     converged = svi_bound.fit(k, w, q / q.sum(), starts, others, found, box, counts)

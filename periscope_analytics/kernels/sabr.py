@@ -42,10 +42,15 @@ def _stretch(z: float, rho: float) -> tuple[float, float, float]:
     side = 1.0 if z > 0.0 else -1.0
     y, r = side * z, side * rho
     root = math.sqrt(1.0 - 2.0 * r * y + y * y)
-    x = math.log1p((y * (y - 2.0 * r) / (root + 1.0) + y) / (1.0 - r))
-    by_y = (x - y / root) / (x * x)
-    by_r = -y * (1.0 / (1.0 - r) - (y / root + 1.0) / (root + y - r)) / (x * x)
-    return y / x, side * by_y, side * by_r
+    over, top, rest = root + 1.0, root + y - r, 1.0 - r
+    inverse = 1.0 / (root * over * (top * rest))
+    per_root, per_over = inverse * over * (top * rest), inverse * root * (top * rest)
+    per_top, per_rest = inverse * root * over * rest, inverse * root * over * top
+    x = math.log1p((y * (y - 2.0 * r) * per_over + y) * per_rest)
+    per_x = 1.0 / x
+    by_y = (x - y * per_root) * per_x * per_x
+    by_r = -y * (per_rest - (y * per_root + 1.0) * per_top) * per_x * per_x
+    return y * per_x, side * by_y, side * by_r
 
 
 @njit(cache=True, error_model="numpy")
@@ -118,7 +123,7 @@ def _prepare(
     `forward` and `tau` hold one value for each quote or one for all.
     """
     n, distinct, heaviest = 0, 0, 0.0
-    first, second = math.nan, math.nan
+    first, second, log_forward = math.nan, math.nan, 0.0
     by_forward, by_tau = min(forward.size - 1, 1), min(tau.size - 1, 1)
     for i in range(strike.size):
         f, x, t = forward[by_forward * i] + shift, strike[i] + shift, tau[by_tau * i]
@@ -132,7 +137,9 @@ def _prepare(
             distinct = 3
         heaviest = max(heaviest, weight[i])
         log = math.log(f / x)
-        power = math.exp(0.5 * (1.0 - beta) * (math.log(f) + math.log(x)))
+        if n == 0 or by_forward > 0:
+            log_forward = math.log(f)
+        power = math.exp((1.0 - beta) * (log_forward - 0.5 * log))
         square = (1.0 - beta) * (1.0 - beta) * log * log
         r[_LOG, n], r[_POWER, n], r[_TAU, n], r[_VOL, n], r[_WEIGHT, n] = log, power, t, vol[i], weight[i]
         r[_LEVEL, n] = 1.0 / (power * (1.0 + square / 24.0 + square * square / 1920.0))

@@ -27,7 +27,7 @@ Work = tuple[Floats, Floats, Floats, Floats]
 """Quotes in rows, their moments, the box of (m, ln sigma), lanes: what :func:`_prepare` fills."""
 
 N = 5
-LANES, CHUNK = 8, 512
+LANES, CHUNK = 8, 128
 _ROW = CHUNK + LANES
 _K, _W, _Q, _R = (_ROW * j for j in range(4))
 _S0, _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8, _S9, _S10, _S11 = (_ROW * j for j in range(4, 16))
@@ -478,7 +478,10 @@ def fit_slices(k: Floats, w: Floats, weight: Floats, offsets: Ints, out: Floats,
     for i in range(offsets.size - 1):
         longest = max(longest, offsets[i + 1] - offsets[i])
     g = np.empty(7 * _POINTS)
-    work = np.empty((3, longest + LANES)), np.empty(7), np.empty(4), np.zeros(_WORK_SIZE)
+    work = np.empty((3, longest + LANES)), np.empty(7), np.empty(4), np.empty(_WORK_SIZE)
+    for p in range(_SUMS):
+        for j in range(LANES):
+            work[3][_S0 + p * _ROW + j] = 0.0
     for i in range(offsets.size - 1):
         b, e = offsets[i], offsets[i + 1]
         _fit_one(k[b:e], w[b:e], weight[b:e], work, g, out[i], residuals[b:e])

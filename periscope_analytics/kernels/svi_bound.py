@@ -101,13 +101,14 @@ def _order(
     normal: Floats,
     gradient: Floats,
 ) -> float:
-    """Add, as squared residuals, by how much the smile is not `gap` above (below) the other one."""
+    """Add, as squared residuals, by how much the smile is not `gap` (1 + |k|) above (below) the other one."""
     cost, scale = 0.0, root * sign / level
     for j in range(grid.size):
-        excess = sign * (_smile(grid[j], x, slope) - _total_variance(grid[j], other)) - gap
+        near = 1.0 / (1.0 + abs(grid[j]))
+        excess = sign * near * (_smile(grid[j], x, slope) - _total_variance(grid[j], other)) - gap
         if excess < 0.0:
             for i in range(N):
-                slope[i] *= scale
+                slope[i] *= scale * near
             cost += _accumulate(sign * scale * excess, slope, normal, gradient)
     slope[0], slope[3], slope[4] = 0.0, 0.0, 0.0
     for side in (1.0, -1.0):
@@ -128,7 +129,7 @@ def _total_variance(k: float, x: Floats) -> float:
 def least_gap(x: Floats, others: Floats) -> float:
     """Return by how much the smile keeps its place between the others at least, wings' slopes included.
 
-    On grids around the money, both vertices and far into the wings.
+    On grids around the money, both vertices and far into the wings; in units of 1 + |k|.
     """
     least = math.inf
     for p in range(2):
@@ -142,7 +143,8 @@ def least_gap(x: Floats, others: Floats) -> float:
             centre = 0.0 if i == 2 else centre
             for j in range(-CHECK_HALF, CHECK_HALF + 1):
                 k = centre + width * math.sinh(CHECK_REACH * j / CHECK_HALF)
-                least = min(least, sign * (_total_variance(k, x) - _total_variance(k, other)))
+                difference = sign * (_total_variance(k, x) - _total_variance(k, other))
+                least = min(least, difference / (1.0 + abs(k)))
     return least
 
 

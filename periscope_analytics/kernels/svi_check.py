@@ -23,6 +23,7 @@ _OK, _FEW, _FLAT = float(Status.OK), float(Status.TOO_FEW_STRIKES), float(Status
 STEEPEST = 2.0
 _SMALLEST_PIVOT = 1e-12
 _DEGREE, _DEEPEST = 10, 50
+_EXACT, _MOST_CELLS, _DOUBLINGS = 1e-13, 5000, 40
 
 
 @njit(cache=True, error_model="numpy")
@@ -106,6 +107,77 @@ def is_free(x: Floats) -> bool:
     stack = np.empty((_DEEPEST + 2, _DEGREE + 1))
     _density_numerator(x, stack[0])
     return bool(_positive(stack))
+
+
+@njit(cache=True, error_model="numpy")
+def _variance(k: float, x: Floats) -> tuple[float, float]:
+    """Return total variance and its slope."""
+    s = k - x[3]
+    root = math.sqrt(s * s + x[4] * x[4])
+    return x[0] + x[1] * (x[2] * s + root), x[1] * (x[2] + s / root)
+
+
+@njit(cache=True, error_model="numpy")
+def _above_between(low: float, high: float, upper: Floats, lower: Floats) -> bool:
+    """Return whether the tangent of the upper smile in the middle is above the chord of the lower one."""
+    middle = 0.5 * (low + high)
+    w, slope = _variance(middle, upper)
+    left, right = w + slope * (low - middle), w + slope * (high - middle)
+    return bool(left >= _variance(low, lower)[0] - _EXACT and right >= _variance(high, lower)[0] - _EXACT)
+
+
+@njit(cache=True, error_model="numpy")
+def lies_above(upper: Floats, lower: Floats) -> bool:
+    """Return whether one smile's total variance is at least the other's at every real strike, but for 1e-13.
+
+    Smiles are convex, so that on an interval the upper one lies above a tangent and the lower one below its
+    chord; intervals where that does not decide are halved, `_MOST_CELLS` times at most. Beyond the last
+    interval the wings' slopes and intercepts decide.
+    """
+    if upper[0] == lower[0] and np.all(upper[:N] == lower[:N]):
+        return True
+    reach = 2.0 + 2.0 * max(abs(upper[3]), abs(lower[3])) + 10.0 * max(upper[4], lower[4])
+    for side in (1.0, -1.0):
+        steeper = upper[1] * (1.0 + side * upper[2]) - lower[1] * (1.0 + side * lower[2])
+        if not steeper >= 0.0:
+            return False
+    for _ in range(_DOUBLINGS):
+        if _tails_above(reach, upper, lower):
+            break
+        reach *= 2.0
+    else:
+        return False
+    stack = np.empty((_DEEPEST + 3, 2))
+    stack[0, 0], stack[0, 1] = -reach, 0.0
+    stack[1, 0], stack[1, 1] = 0.0, reach
+    height, cells = 2, 0
+    while height > 0:
+        height -= 1
+        low, high = stack[height, 0], stack[height, 1]
+        if _above_between(low, high, upper, lower):
+            continue
+        middle = 0.5 * (low + high)
+        cells += 1
+        below = _variance(middle, upper)[0] < _variance(middle, lower)[0] - _EXACT
+        if below or cells > _MOST_CELLS or height > _DEEPEST:
+            return False
+        stack[height, 0], stack[height, 1] = low, middle
+        stack[height + 1, 0], stack[height + 1, 1] = middle, high
+        height += 2
+    return True
+
+
+@njit(cache=True, error_model="numpy")
+def _tails_above(reach: float, upper: Floats, lower: Floats) -> bool:
+    """Return whether the order holds beyond `reach`, by |s| <= r <= |s| + sigma^2 / (2 |s|)."""
+    for side in (1.0, -1.0):
+        above = upper[0] + upper[1] * (1.0 + side * upper[2]) * (reach - side * upper[3])
+        distance = reach - side * lower[3]
+        below = lower[0] + lower[1] * (1.0 + side * lower[2]) * distance
+        below += 0.5 * lower[1] * lower[4] * lower[4] / distance
+        if not above >= below - _EXACT:
+            return False
+    return True
 
 
 @njit(cache=True, error_model="numpy")
