@@ -146,7 +146,7 @@ def _poison(store, sessions):
                 )
                 frames[each] = frame.assign(**dict.fromkeys(floats, -1000000000.0))
             draft = Draft(
-                name, SYMBOL, entry.as_of, f"garbage {session}", "0", {}, "published", "garbage", "garbage",
+                name, SYMBOL, entry.as_of, f"garbage-{session}", "0", {}, "published", "garbage", "garbage",
                 frames, {},
             )  # fmt: skip
             assert store.publish([draft], store.fence())[0].outcome == "published"
