@@ -148,9 +148,10 @@ def _shared(step: SliceParams, shares: Floats) -> _Laws:
     for rows in groups:
         from_law = step.at(float(shares[rows][0]), step.tau) if step.previous is None else step
         before, put_before, call_before = from_law.base()
-        gain = np.empty_like(mass[rows])
+        gain = np.empty(mass[rows].shape)
         kernel.take_shares(shape.grid[1], step.law.inverse, shares[rows], before, gain, mass[rows])
-        put[rows], call[rows] = put_before + gain, call_before + gain
+        np.add(put_before, gain, out=put[rows])
+        np.add(call_before, gain, out=call[rows])
     first, weight = np.empty(1, np.int64), np.empty((1, 4))
     bspline(shape.knots, np.ones(1), first, weight)
     at_forward = call[:, first[0] : first[0] + 4] @ weight[0]
@@ -165,8 +166,7 @@ def _examined(surface: ServedSurface, grid: Floats) -> _Found:
     price, price_at, mass_at = np.zeros(grid.size), [], []
     tenors, butterfly, calendar, mass_error, mean_error = [], 0, 0, 0.0, 0.0
     for i, laws in enumerate(_laws(surface)):
-        for put, call in zip(laws.put, laws.call, strict=True):
-            calendar += examine(first, weight, n_puts, put, call, ROUNDING, price)
+        calendar += examine(first, weight, n_puts, laws.put, laws.call, ROUNDING, price)
         inner = laws.mass[:, 1:-1]
         butterfly += int(np.count_nonzero(inner < 0.0))
         mass_error = max(mass_error, float(np.abs(inner.sum(axis=1) - 1.0).max()))

@@ -132,16 +132,17 @@ def atm_variance(call: float) -> float:
 
 @njit(cache=True, error_model="numpy")
 def examine(
-    first: Ints, weight: Floats, n_puts: int, put: Floats, call: Floats, rounding: float, price: Floats
+    first: Ints, weight: Floats, n_puts: int, puts: Floats, calls: Floats, rounding: float, price: Floats
 ) -> int:
-    """Replace out-of-the-money prices, puts first, by those of the next law; return how many have fallen."""
+    """Replace out-of-the-money prices, puts first, by those of law after law; return how often one falls."""
     n_fallen = 0
-    for i in range(first.size):
-        j = first[i]
-        control = put if i < n_puts else call
-        value = (weight[i, 0] * control[j] + weight[i, 1] * control[j + 1]) + (
-            weight[i, 2] * control[j + 2] + weight[i, 3] * control[j + 3]
-        )
-        n_fallen += 1 if value < price[i] * (1.0 - rounding) else 0
-        price[i] = value
+    for s in range(puts.shape[0]):
+        for i in range(first.size):
+            j = first[i]
+            control = puts[s] if i < n_puts else calls[s]
+            value = (weight[i, 0] * control[j] + weight[i, 1] * control[j + 1]) + (
+                weight[i, 2] * control[j + 2] + weight[i, 3] * control[j + 3]
+            )
+            n_fallen += 1 if value < price[i] * (1.0 - rounding) else 0
+            price[i] = value
     return n_fallen
