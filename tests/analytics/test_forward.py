@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -162,6 +165,15 @@ def test_many_expiries_at_once_are_the_same_as_one_by_one():
 def test_wrong_columns_are_named():
     with pytest.raises(ValueError, match="put_ask"):
         fit_forward([1.0], [1.0], [1.0], [1.0], [1.0, 2.0])
+
+
+@pytest.mark.skipif("NUMBA_DISABLE_JIT" in os.environ, reason="this is the run without the compiler")
+def test_kernels_pass_uncompiled():
+    chosen = "exact_quotes or inverse or absent or each_status or at_once or weighted"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen, __file__]
+    environment = os.environ | {"NUMBA_DISABLE_JIT": "1", "PYTEST_ADDOPTS": ""}
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout[-3000:]
 
 
 def test_weighted_median():
