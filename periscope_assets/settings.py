@@ -40,9 +40,19 @@ class DatabaseSettings(BaseModel):
 
 
 class LakeSettings(BaseModel):
-    """Where raw bytes and Parquet rest: a folder or ``s3://bucket/prefix``; none set means this home's."""
+    """Where raw bytes and Parquet rest: a folder or ``s3://bucket/prefix``; none set means this home's.
+
+    With `compute_logs`, what Dagster's steps print goes to the bucket as well.
+    """
 
     url: str | None = None
+    compute_logs: bool = False
+
+    @model_validator(mode="after")
+    def _logs_need_a_bucket(self) -> LakeSettings:
+        if self.compute_logs and not (self.url or "").startswith("s3://"):
+            raise ValueError("compute_logs: expected a lake in a bucket, s3://bucket/prefix")
+        return self
 
     @field_validator("url")
     @classmethod

@@ -36,16 +36,29 @@ nux:
 run_launcher:
   module: dagster
   class: DefaultRunLauncher
-compute_logs:
-  module: dagster._core.storage.local_compute_log_manager
-  class: LocalComputeLogManager
-  config:
-    base_dir: {logs}
-local_artifact_storage:
+{compute_logs}local_artifact_storage:
   module: dagster._core.storage.root
   class: LocalArtifactStorage
   config:
     base_dir: {artifacts}
+"""
+
+_LOCAL_LOGS = """\
+compute_logs:
+  module: dagster._core.storage.local_compute_log_manager
+  class: LocalComputeLogManager
+  config:
+    base_dir: {folder}
+"""
+_BUCKET_LOGS = """\
+compute_logs:
+  module: dagster_aws.s3.compute_log_manager
+  class: S3ComputeLogManager
+  config:
+    bucket: {bucket}
+    prefix: {prefix}
+    local_dir: {folder}
+    skip_empty_files: true
 """
 
 
@@ -54,7 +67,7 @@ def prepare(settings: Settings) -> dict[str, str]:
     folder = settings.home / "dagster"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     text = _TEMPLATE.format(
-        variable=URL_VARIABLE, logs=_quoted(folder / "compute_logs"), artifacts=_quoted(folder / "artifacts")
+        variable=URL_VARIABLE, compute_logs=_compute_logs(settings), artifacts=_quoted(folder / "artifacts")
     )
     draft = folder / f"dagster.{os.getpid()}.tmp"
     draft.write_text(text)
@@ -64,6 +77,16 @@ def prepare(settings: Settings) -> dict[str, str]:
         "DAGSTER_DISABLE_TELEMETRY": "1",
         URL_VARIABLE: database_url(settings, "dagster"),
     }
+
+
+def _compute_logs(settings: Settings) -> str:
+    """Return where what the steps print goes: this home, or the lake's bucket."""
+    folder = _quoted(settings.home / "dagster" / "compute_logs")
+    if not settings.lake.compute_logs:
+        return _LOCAL_LOGS.format(folder=folder)
+    bucket, _, prefix = settings.lake_url.removeprefix("s3://").partition("/")
+    below = f"{prefix.strip('/')}/compute_logs".removeprefix("/")
+    return _BUCKET_LOGS.format(bucket=json.dumps(bucket), prefix=json.dumps(below), folder=folder)
 
 
 def _quoted(path: Path) -> str:

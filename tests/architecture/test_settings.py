@@ -24,6 +24,8 @@ from periscope_assets.store.connect import open_lake
         ("PERISCOPE_RATES__ZERO_RATES", '{"inf": 0.05}', "at least one tenor"),
         ("PERISCOPE_FIRST_DATE", "9999-01-01", "up to today"),
         ("PERISCOPE_UNIVERSES", "{}", "at least one"),
+        ("PERISCOPE_LAKE__COMPUTE_LOGS", "true", "a lake in a bucket"),
+        ("PERISCOPE_RETENTION__QUOTES_DAYS", "7", "greater than or equal to 30"),
     ],
 )
 def test_senseless_values_are_refused(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -93,6 +95,27 @@ def test_a_lake_in_a_bucket_builds_and_replays_as_one_in_a_folder_does(bucket, t
     finally:
         here.run("stop")
         there.run("stop")
+
+
+PRINTING = """
+from app.services.dagster_home import open_instance
+from app.services.database import database
+from periscope_assets.settings import Settings
+
+settings, key = Settings(), ["run", "compute_logs", "step"]
+with database(settings), open_instance(settings) as instance, instance.compute_log_manager.capture_logs(key):
+    print("what a step prints", flush=True)
+"""
+
+
+def test_what_steps_print_goes_to_the_bucket_where_that_is_set(bucket, tmp_path):
+    settings = {"PERISCOPE_LAKE__URL": bucket, "PERISCOPE_LAKE__COMPUTE_LOGS": "true"}
+    environment = Periscope(tmp_path / "home", settings).environment
+    subprocess.run([sys.executable, "-c", PRINTING], env=environment, check=True, timeout=120)
+    s3 = boto3.client("s3")
+    kept = {each["Key"]: each["Size"] for each in s3.list_objects_v2(Bucket="market").get("Contents", [])}
+    (key,) = [key for key, size in kept.items() if size and key.startswith("lake/compute_logs/")]
+    assert s3.get_object(Bucket="market", Key=key)["Body"].read() == b"what a step prints\n"
 
 
 def test_a_bucket_or_folder_that_can_not_be_used_is_one_line_with_the_remedy(bucket, tmp_path, monkeypatch):
