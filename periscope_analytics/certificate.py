@@ -23,7 +23,7 @@ from periscope_analytics.implied_vol import implied_vol
 from periscope_analytics.kernels import slice as kernel
 from periscope_analytics.kernels.slice_law import bspline, examine
 from periscope_analytics.served import ServedSurface, onward, taus_of
-from periscope_analytics.slice import WING, SliceParams, gaussian_inverse, geometry
+from periscope_analytics.slice import CHORD, WING, SliceParams, gaussian_inverse, geometry
 
 Floats = NDArray[np.float64]
 
@@ -154,8 +154,22 @@ def _shared(step: SliceParams, shares: Floats) -> _Laws:
         np.add(call_before, gain, out=call[rows])
     first, weight = np.empty(1, np.int64), np.empty((1, 4))
     bspline(shape.knots, np.ones(1), first, weight)
-    at_forward = call[:, first[0] : first[0] + 4] @ weight[0]
+    near = slice(first[0], first[0] + 4)
+    if step.previous is not None and step.tau > step.previous.tau:
+        _chorded(step.base(), mass, put, call, near, weight[0])
+    at_forward = call[:, near] @ weight[0]
     return _Laws(taus_of(shares, 8.0 * erfinv(at_forward) ** 2, step), mass, put, call)
+
+
+def _chorded(
+    base: tuple[Floats, Floats, Floats], mass: Floats, put: Floats, call: Floats, near: slice, weight: Floats
+) -> None:
+    """Give each law between two expiries its part on the chord; the last row is the later expiry's."""
+    gain = call[:, near] @ weight - base[2][near] @ weight
+    share = (gain / gain[-1])[:-1, None]
+    for before, rows in zip(base, (mass, put, call), strict=True):
+        chord = before + share * (rows[-1] - before)
+        rows[:-1] = (1.0 - CHORD) * rows[:-1] + CHORD * chord
 
 
 def _examined(surface: ServedSurface, grid: Floats) -> _Found:

@@ -3,10 +3,10 @@
 What belongs here: interpolation in time of the arbitrage-free slices, and the surface's published form. What
 does not: one expiry (``slice``), fitting (``calibration.served``), SVI surfaces (``surface``).
 
-Between two expiries the later one's implicit step is taken in part, such that total variance at the forward
-is linear in time; before the first, its lognormal base and its step shrink together; after the last, the
-shape of its step is taken again at constant vol at the forward. Each of these families rises in time at every
-strike.
+Between two expiries the later one's implicit step is taken in part, blended with the chord between the two
+(``slice.CHORD``), such that total variance at the forward is linear in time; before the first, its lognormal
+base and its step shrink together; after the last, the shape of its step is taken again at constant vol at the
+forward. Each of these families rises in time at every strike.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _within(end: SliceParams, tau: float) -> SliceParams:
     rise = end.atm_total_variance - floor
     if rise <= _FLAT * end.atm_total_variance:
         return end.at(share, tau)
-    return _solved(end, tau, floor + share * rise, 1.0, floor)
+    return _solved(end, tau, floor + share * rise, (share, 1.0), floor)
 
 
 def _after(last: SliceParams, tau: float) -> SliceParams:
@@ -152,13 +152,21 @@ def _after(last: SliceParams, tau: float) -> SliceParams:
     most = 1.0
     while step.at(most, tau).atm_total_variance < target:
         most *= 2.0
-    return _solved(step, tau, target, most, floor)
+    return _solved(step, tau, target, (tau / last.tau - 1.0, most), floor)
 
 
-def _solved(whole: SliceParams, tau: float, target: float, most: float, floor: float) -> SliceParams:
-    """Return the share of the step `whole`, at most `most`, with total variance `target` at the forward."""
+def _solved(
+    whole: SliceParams, tau: float, target: float, ends: tuple[float, float], floor: float
+) -> SliceParams:
+    """Return the share of the step `whole` with total variance `target` at the forward.
+
+    `ends` are the share that is taken where rounding hides how the variance rises, and the greatest one.
+    """
+    flat, most = ends
 
     def excess(share: float) -> float:
         return (whole.at(share, tau).atm_total_variance if share > 0.0 else floor) - target
 
-    return whole.at(float(brentq(excess, 0.0, most, xtol=1e-14, rtol=1e-13)), tau)
+    rises = excess(most) > 0.0 > excess(0.0)
+    share = float(brentq(excess, 0.0, most, xtol=1e-14, rtol=1e-13)) if rises else 0.0
+    return whole.at(share if share > 0.0 else flat, tau)

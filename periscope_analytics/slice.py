@@ -30,6 +30,9 @@ from periscope_analytics.kernels.slice_law import atm_variance, bspline, control
 Floats = NDArray[np.float64]
 
 WING = 0.8
+CHORD = 1.0 / 3.0
+"""Part of prices between expiries that is linear between the expiries' own."""
+
 _INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 _FLOOR, _DECAY = 1e-30, 5.0
 _QUANTILE_POINTS = 2000
@@ -110,7 +113,7 @@ class Law(NamedTuple):
     put, call : ndarray
         Control points of undiscounted prices in units of the forward.
     inverse, gain : ndarray
-        1/b of the step that led here, and its gain in price over the law before.
+        1/b of the share of a step that led here, and its gain in price over the law before.
     """
 
     mass: Floats
@@ -140,7 +143,9 @@ class SliceParams:
         The slice of the expiry before.
     fraction : float
         Share of the step that is taken: 1 at a fitted expiry, other values between expiries. The first slice
-        also takes this share of `base_variance`.
+        also takes this share of `base_variance`. Between two expiries prices are two parts those of the share
+        and one part on the chord between the expiries' own, at the same price at the forward: wings of the
+        share alone lie below what models say, those of the chord above, by about twice as much.
     """
 
     tau: float
@@ -165,17 +170,34 @@ class SliceParams:
     @cached_property
     def law(self) -> Law:
         """The law of the underlying over its forward."""
-        shape = geometry(self.grid)
         before, put, call = self.base()
-        mass, inverse, gain = np.empty_like(put), np.empty_like(put), np.empty_like(put)
+        mass, inverse, gain = self._step
+        rise = gain
+        if self.previous is not None and self.fraction < 1.0:
+            whole_mass, _, whole = replace(self, fraction=1.0)._step
+            share = self._at_forward(gain) / self._at_forward(whole)
+            rise = (1.0 - CHORD) * gain + CHORD * share * whole
+            mass = (1.0 - CHORD) * mass + CHORD * ((1.0 - share) * before + share * whole_mass)
+        return Law(mass, put + rise, call + rise, inverse, gain)
+
+    @cached_property
+    def _step(self) -> tuple[Floats, Floats, Floats]:
+        """Mass after the share of the step alone, 1/b of it, and its gain in price."""
+        shape = geometry(self.grid)
+        before = self.base()[0]
+        mass, inverse, gain = np.empty_like(before), np.empty_like(before), np.empty_like(before)
         kernel.take_step(
             shape.grid, np.array(self.knots), np.array(self.values), shape.x / self.scale,
             self.scale**2, self.fraction, before, inverse, gain, mass,
         )  # fmt: skip
-        return Law(mass, put + gain, call + gain, inverse, gain)
+        return mass, inverse, gain
 
     def base(self) -> tuple[Floats, Floats, Floats]:
         """Return mass and control points of puts and calls of the law that the step starts from."""
+        return self._base
+
+    @cached_property
+    def _base(self) -> tuple[Floats, Floats, Floats]:
         if self.previous is not None:
             return self.previous.law[:3]
         shape = geometry(self.grid)
@@ -217,7 +239,10 @@ class SliceParams:
     @cached_property
     def atm_total_variance(self) -> float:
         """Total variance at k = 0."""
-        return float(atm_variance(float(self._spline(np.zeros(1), self.law.call)[0])))
+        return float(atm_variance(self._at_forward(self.base()[2] + self._step[2])))
+
+    def _at_forward(self, control: Floats) -> float:
+        return float(self._spline(np.zeros(1), control)[0])
 
     @cached_property
     def wings(self) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -345,14 +370,18 @@ class SliceParams:
         return np.asarray(np.sqrt(variance)).reshape(at.shape)
 
     def _drift(self) -> Floats:
-        """Control points of the derivative of prices by `fraction`."""
+        """Control points of the derivative of prices by the share of the step."""
         shape, law = geometry(self.grid), self.law
         right = law.gain / self.fraction
         if self.previous is None:
             right = right + _base_drift(shape, self._lognormal(), self.fraction, self.base_variance)
         drift, pivot = np.empty_like(right), np.empty_like(right)
         kernel.solve(shape.grid[1], law.inverse, right * law.inverse, drift, pivot)
-        return drift
+        if self.previous is None or self.fraction > 1.0:
+            return drift
+        whole = replace(self, fraction=1.0)._step[2]
+        chord = self._at_forward(drift) / self._at_forward(whole) * whole
+        return np.asarray((1.0 - CHORD) * drift + CHORD * chord)
 
     def log_shape(self, z: Floats) -> Floats:
         """Return l(z) - l(0): the shape of the step's local variance."""

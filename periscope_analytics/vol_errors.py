@@ -21,6 +21,11 @@ Z_NODES = (-12.0, -8.0, -5.0, -4.0, -3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0,
 """Log-moneyness in total vols at the money at which an expiry's errors are published."""
 
 
+MISFIT, MISFIT_BETWEEN = 8e-4, 14e-4
+"""One-sigma error, as a share of the vol at the money, of smiles that no slice follows entirely, and the
+greatest of what maturities between expiries don't follow; both measured on simulated markets."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class VolErrors:
     """Errors of vols by expiry.
@@ -46,7 +51,8 @@ class VolErrors:
 
         Between expiries total variance is close to linear in time, and the errors of neighbouring expiries
         are taken as independent: fits answer errors below them, so that little is handed on (correlations
-        measured at equal `z` are 0.02). Outside, the errors are those of the nearest expiry.
+        measured at equal `z` are 0.02). Outside, the errors are those of the nearest expiry. Each strike has
+        an independent misfit besides.
 
         Parameters
         ----------
@@ -63,13 +69,17 @@ class VolErrors:
         where = floats("z", z)
         i = int(np.searchsorted(self.taus, tau))
         if i == 0 or i == len(self.taus) or self.taus[i] == tau:
-            return _rows(self.factors[min(i, len(self.taus) - 1)], where)
+            nearest = min(i, len(self.taus) - 1)
+            own = np.diag(np.full(where.size, MISFIT * self.atm_ivs[nearest]))
+            return np.hstack([_rows(self.factors[nearest], where), own])
         (t0, t1), (v0, v1) = self.taus[i - 1 : i + 1], self.atm_ivs[i - 1 : i + 1]
         share = (tau - t0) / (t1 - t0)
         w = (1.0 - share) * v0 * v0 * t0 + share * v1 * v1 * t1
         scale = np.sqrt(w * tau)
         near = _rows(self.factors[i - 1], where) * ((1.0 - share) * t0 * v0 / scale)
-        return np.hstack([near, _rows(self.factors[i], where) * (share * t1 * v1 / scale)])
+        misfit = np.hypot(MISFIT, 2.0 * np.sqrt(share * (1.0 - share)) * MISFIT_BETWEEN) * np.sqrt(w / tau)
+        far = _rows(self.factors[i], where) * (share * t1 * v1 / scale)
+        return np.hstack([near, far, np.diag(np.full(where.size, misfit))])
 
     def stderr(self, z: ArrayLike, tau: float) -> Floats:
         """Return one-sigma errors of vols, decimals, at `z` = ln(K/F) over total vol at the money."""

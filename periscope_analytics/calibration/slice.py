@@ -29,7 +29,7 @@ from periscope_analytics.slice import GridRule, SliceParams, geometry
 Floats = NDArray[np.float64]
 
 _LEFT, _RIGHT = -20.0, 8.0
-_LEFT_SPREADS, _RIGHT_SPREADS = -50.0, 18.0
+_LEFT_SPREADS, _RIGHT_SPREADS = -80.0, 18.0
 """Ends of the grid in total vols: tails of large steps fall slowly, and the density must hold them."""
 _RELATIVE_FALL = 1e-4
 _FINER, _STIFFER = 0.6, 100.0
@@ -58,7 +58,7 @@ class SliceSettings:
         Share of the first expiry's total variance that its lognormal base has.
     noise : float
         Standard error of a quote in half-widths of its band, for stated errors. Where truths lie anywhere in
-        their bands 0.42 makes errors cover as they should: the ends of bands tell more than their middles.
+        their bands 0.44 makes errors cover as they should: the ends of bands tell more than their middles.
     band_floor : float
         Least half-width of a log band: finer quotes count as this wide.
     ceiling : float
@@ -73,7 +73,7 @@ class SliceSettings:
     ridge: float = 0.03
     target: float = 0.98
     bump: float = 0.005
-    noise: float = 0.42
+    noise: float = 0.44
     base_share: float = 0.5
     band_floor: float = 1e-6
     ceiling: float = 0.3

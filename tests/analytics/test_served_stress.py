@@ -15,7 +15,7 @@ N_CHAINS = 10_000
 
 
 def noisy_chain(rng):
-    """One to twelve expiries of SSVI smiles whose levels cross, with gaps, outliers, wide and tight spreads."""
+    """One to twelve expiries of SSVI smiles whose levels cross, with gaps, outliers, tight and wide bands."""
     taus = np.sort(np.exp(rng.uniform(np.log(0.5 / 365), np.log(2.5), rng.integers(1, 13))))
     level = np.exp(rng.uniform(np.log(0.06), np.log(1.2)))
     lean, bend = rng.uniform(-0.9, 0.3), rng.uniform(0.2, 1.1)
@@ -41,7 +41,7 @@ def check(seeds):
         fitted += 1
         found = certify_served(surface)
         assert found.is_free, (seed, found.min_g, found.n_butterfly, found.n_calendar, found.mass_error)
-        assert len(found.grid) == 2000
+        assert len(found.grid) >= 2000
         assert len(found.tenors) >= 200
     return fitted
 

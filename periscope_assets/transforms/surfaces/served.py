@@ -21,7 +21,7 @@ from periscope_analytics.calibration.slice import SliceSettings as Settings
 from periscope_analytics.errors import Status
 from periscope_analytics.served import ServedSurface
 from periscope_analytics.slice import SliceParams
-from periscope_analytics.vol_errors import VolErrors
+from periscope_analytics.vol_errors import MISFIT, VolErrors
 from periscope_assets.transforms.frames import Bools, Floats, numbers
 from periscope_assets.transforms.surfaces.bands import Codes, Contracts, slice_quotes
 
@@ -158,7 +158,8 @@ def _evaluated(
             continue
         k = contracts.k[where]
         fitted.iv[where] = one.params.iv(k)
-        fitted.iv_stderr[where] = vol_stderr(one.params, factor, k)
+        misfit = MISFIT * float(one.params.iv(0.0))
+        fitted.iv_stderr[where] = np.hypot(vol_stderr(one.params, factor, k), misfit)
         small.append((one.params, vol_factor(one.params, factor)))
     atm = [float(np.sqrt(params.atm_total_variance / params.tau)) for params, _ in small]
     errors = VolErrors([params.tau for params, _ in small], atm, [factor for _, factor in small])

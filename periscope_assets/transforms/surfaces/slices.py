@@ -15,7 +15,6 @@ import pandas as pd
 from periscope_analytics.certificate import ServedCertificate, certify_served
 from periscope_analytics.errors import Status, labels
 from periscope_analytics.slice import SliceParams
-from periscope_analytics.vol_errors import Z_NODES
 from periscope_assets.transforms.forwards import FORWARDS
 from periscope_assets.transforms.frames import counts, finite
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
@@ -128,11 +127,10 @@ def _errors(fitted: Fitted, params: SliceParams) -> dict[str, Any]:
     if fitted.errors is None:
         return {}
     factor = fitted.errors.factors[fitted.errors.taus.index(params.tau)]
-    at_money = Z_NODES.index(0.0)
     return {
         "errors": {"factor": factor.tolist()},
         "atm_iv": float(params.iv(0.0)),
-        "atm_iv_stderr": float(np.sqrt(np.sum(factor[at_money] ** 2))),
+        "atm_iv_stderr": float(fitted.errors.stderr([0.0], params.tau)[0]),
     }
 
 
