@@ -7,7 +7,7 @@ their own (``requirements.lock`` beside this file). Run: ``make bench``.
 from __future__ import annotations
 
 from bench.harness import Contender, Result, markdown, race  # isort: skip
-from bench import chains, fits, heston  # isort: skip
+from bench import chains, fits, heston, smiles  # isort: skip
 
 import csv
 import platform
@@ -205,6 +205,7 @@ def report() -> str:
         *heston.tables(),
         markdown("SVI slice, 40 noisy quotes", fits.svi()),
         markdown("SABR smile, 15 noisy quotes, beta fixed", fits.sabr()),
+        *smiles.tables(),
         *chains.tables(),
     ]
     return (

@@ -142,11 +142,10 @@ def _prepare(
         power = math.exp((1.0 - beta) * (log_forward - 0.5 * log))
         square = (1.0 - beta) * (1.0 - beta) * log * log
         r[_LOG, n], r[_POWER, n], r[_TAU, n], r[_VOL, n], r[_WEIGHT, n] = log, power, t, vol[i], weight[i]
-        r[_LEVEL, n] = 1.0 / (power * (1.0 + square / 24.0 + square * square / 1920.0))
-        r[_FIRST, n], r[_MIXED, n] = (
-            (1.0 - beta) * (1.0 - beta) / (24.0 * power * power),
-            beta / (4.0 * power),
-        )
+        inverse = 1.0 / power
+        r[_LEVEL, n] = inverse / (1.0 + square / 24.0 + square * square / 1920.0)
+        r[_FIRST, n] = (1.0 - beta) * (1.0 - beta) / 24.0 * inverse * inverse
+        r[_MIXED, n] = 0.25 * beta * inverse
         n += 1
     for i in range(n):
         r[_WEIGHT, i] /= heaviest

@@ -386,19 +386,17 @@ def _raw(p: Floats, moments: Floats, out: Floats) -> None:
 def _misfit(
     k: Floats, w: Floats, weight: Floats, x: Floats, residuals: Floats, heaviest: float
 ) -> tuple[float, float]:
-    """Fill model minus market, NaN where a quote was not used; return their root mean square and greatest."""
+    """Fill model minus market of the quotes that are used; return their root mean square and greatest."""
     a, b, rho, m, square = x[0], x[1], x[2], x[3], x[4] * x[4]
     total, greatest, n = 0.0, 0.0, 0
     for i in range(k.size):
-        s = k[i] - m
-        residuals[i] = a + b * (rho * s + math.sqrt(s * s + square)) - w[i]
-    for i in range(k.size):
         if abs(k[i]) <= FURTHEST and LEAST <= w[i] <= GREATEST and 1e-30 * heaviest < weight[i] < math.inf:
-            total += residuals[i] * residuals[i]
-            greatest = max(greatest, abs(residuals[i]))
+            s = k[i] - m
+            e = a + b * (rho * s + math.sqrt(s * s + square)) - w[i]
+            residuals[i] = e
+            total += e * e
+            greatest = max(greatest, abs(e))
             n += 1
-        else:
-            residuals[i] = math.nan
     return math.sqrt(total / n), greatest
 
 
