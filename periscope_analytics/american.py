@@ -43,7 +43,7 @@ from periscope_analytics.threads import in_parts
 
 N_STEPS = 201
 N_STEPS_TWO_BOUNDARIES = 401, 801
-RESOLUTION = (8, 8, 6, 24)
+RESOLUTION = (9, 9, 7, 28)
 _UNTOLD = 1e-6
 _LEAST_PART = 500
 _LEAST_TOTAL_VOL, _GREATEST_TOTAL_VOL = 1e-7, 20.0
