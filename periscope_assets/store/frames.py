@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, Integer, SmallInteger, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -132,12 +133,19 @@ def _check_key(table: Table, columns: Columns, n_rows: int) -> None:
     key = natural_key(table)
     if not key and n_rows > 1:
         raise ValueError(f"{table.name}: expected at most one row, got {n_rows}")
-    if key:
+    if key and not _is_unique([columns[name] for name in key], n_rows):
         rows = framed(table, {name: columns[name] for name in key})
         repeated = rows.duplicated().to_numpy()
         if repeated.any():
             first = rows.iloc[int(np.argmax(repeated))].to_dict()
             raise ValueError(f"{table.name}: several rows with the key {first}")
+
+
+def _is_unique(key: Sequence[Any], n_rows: int) -> bool:
+    """Tell that one column alone tells the rows apart; False also where only several do."""
+    first = key[0]
+    distinct = pc.count_distinct(first).as_py() if isinstance(first, pa.Array) else len(np.unique(first))
+    return bool(distinct == n_rows)
 
 
 def _kind(column: Column[Any]) -> type:
