@@ -29,6 +29,7 @@ from periscope_analytics.forward import (
     Pairs,
     absent,
     fit_forwards,
+    no_forwards,
     two_sided,
 )
 from periscope_analytics.kernels.parity import NEAREST, STRADDLE_TO_DEVIATION
@@ -195,10 +196,7 @@ def _without_premium(
 def _settle(step: Callable[[Floats, NDArray[np.intp]], ForwardFits], guess: Floats) -> ForwardFits:
     """Return the fits at the point that `step` leaves where it is, each expiry on its own."""
     n = len(guess)
-    forward, stderr, residual = np.full((3, n), np.nan)
-    done = ForwardFits(
-        forward, stderr, residual, np.zeros(n, np.int64), np.full(n, Status.NOT_CONVERGED, np.int8)
-    )
+    done = no_forwards(n, Status.NOT_CONVERGED)
     x, active = guess.copy(), np.arange(n)
     before, gap_before = np.full(n, np.nan), np.full(n, np.nan)
     low, high = np.full(n, -np.inf), np.full(n, np.inf)

@@ -66,20 +66,22 @@ class ForwardFit:
 class ForwardFits(NamedTuple):
     """Forwards of m expiries, each column of shape (m,).
 
-    `forward`, `stderr` and `residual` are NaN exactly where `status` is not OK; see :class:`ForwardFit`.
+    `inside` is the share of the strikes used whose interval holds the forward, the others are those of
+    :class:`ForwardFit`. The first four are NaN exactly where `status` is not OK.
     """
 
     forward: Floats
     stderr: Floats
     residual: Floats
+    inside: Floats
     n_used: Ints
     status: NDArray[np.int8]
 
     def put(self, at: NDArray[np.intp], other: ForwardFits, rows: NDArray[np.intp]) -> None:
         """Overwrite the expiries `at` with those of another fit, `rows`."""
         self.forward[at], self.stderr[at] = other.forward[rows], other.stderr[rows]
-        self.residual[at], self.n_used[at] = other.residual[rows], other.n_used[rows]
-        self.status[at] = other.status[rows]
+        self.residual[at], self.inside[at] = other.residual[rows], other.inside[rows]
+        self.n_used[at], self.status[at] = other.n_used[rows], other.status[rows]
 
 
 class Pairs(NamedTuple):
@@ -168,13 +170,20 @@ def fit_forwards(start: Ints, pairs: Pairs, discount: Floats, *, is_coin: bool =
     is_coin : bool
         Coin-quoted options, as in :func:`fit_inverse_forward`; `discount` does not matter then.
     """
-    out = np.empty((len(discount), 5))
+    out = np.empty((len(discount), 6))
     sound = (discount > 1.0 / _GREATEST) & (discount < _GREATEST)
     parity.fit_many(start, *pairs, np.where(sound, discount, np.nan), is_coin, out)
-    status = np.where(sound | is_coin, out[:, 4], Status.INVALID_VALUE).astype(np.int8)
+    status = np.where(sound | is_coin, out[:, 5], Status.INVALID_VALUE).astype(np.int8)
     good = status == Status.OK
-    forward, stderr, residual = (np.where(good, out[:, i], np.nan) for i in range(3))
-    return ForwardFits(forward, stderr, residual, out[:, 3].astype(np.int64), status)
+    forward, stderr, residual, inside = (np.where(good, out[:, i], np.nan) for i in range(4))
+    return ForwardFits(forward, stderr, residual, inside, out[:, 4].astype(np.int64), status)
+
+
+def no_forwards(n: int, status: Status) -> ForwardFits:
+    """Return n expiries without a forward, all for one reason, to be filled in."""
+    forward, stderr, residual, inside = np.full((4, n), np.nan)
+    codes = np.full(n, status, dtype=np.int8)
+    return ForwardFits(forward, stderr, residual, inside, np.zeros(n, dtype=np.int64), codes)
 
 
 def free_discounts(start: Ints, pairs: Pairs) -> tuple[Floats, Floats]:

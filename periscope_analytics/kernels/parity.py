@@ -117,7 +117,7 @@ def fit_many(
     is_coin: bool,
     out: Floats,
 ) -> None:
-    """Fill forward, error, residual, strikes used and status of each expiry.
+    """Fill forward, error, residual, share inside, strikes used and status of each expiry.
 
     Expiry i has the rows ``start[i]`` to ``start[i + 1]``, strikes ascending. Coin-quoted options have the
     parity C - P = 1 - K/F, others C - P = D (F - K).
@@ -129,7 +129,7 @@ def fit_many(
         if is_coin:
             sound = y < 1.0
             k, y, w, s = k[sound], y[sound], w[sound], s[sound]
-        out[i, 0], out[i, 1], out[i, 2], out[i, 3], out[i, 4] = np.nan, np.nan, np.nan, k.size, TOO_FEW
+        out[i, :4], out[i, 4], out[i, 5] = np.nan, k.size, TOO_FEW
         if k.size < MIN_STRIKES:
             continue
         if is_coin:
@@ -141,11 +141,12 @@ def fit_many(
             w, s = w / d, s / (d * centre)
         rows = np.empty(k.size, np.int64)
         status, forward, stderr, n, weight = _robust(k, each, w, s, rows)
-        out[i, 3], out[i, 4] = n, status
+        out[i, 4], out[i, 5] = n, status
         if status == OK:
             at = rows[:n]
             parity = k[at] / forward - k[at] / each[at] if is_coin else d * (each[at] - forward)
             out[i, 0], out[i, 1], out[i, 2] = forward, stderr, weighted_median(np.abs(parity), weight)
+            out[i, 3] = np.mean(np.abs(each[at] - forward) <= w[at] + 1e-9 * k[at])
 
 
 @njit(cache=True, error_model="numpy")

@@ -29,6 +29,7 @@ forwards = data_table(
         text("rate_basis", "where the discount comes from: parity, box, curve or not_needed"),
         text("dividends", "how they are known: schedule, extended, implied_yield or not_needed"),
         number("parity_residual", "weighted median absolute parity residual, USD"),
+        number("inside_share", "share of the strikes used whose interval of parity holds the forward"),
         count("n_strikes", "strikes quoted on both sides"),
         count("n_used", "strikes used"),
         text("status", "ok or why there is no forward"),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from periscope_analytics.american_forward import Carry, fit_american_forwards
 from periscope_analytics.box import SPREAD, fit_zero_rates
 from periscope_analytics.errors import Status, labels
-from periscope_analytics.forward import ForwardFits, fit_forwards, free_discounts
+from periscope_analytics.forward import ForwardFits, fit_forwards, free_discounts, no_forwards
 from periscope_assets.transforms import american
 from periscope_assets.transforms.american import (
     NEAR_YEARS,
@@ -114,9 +114,7 @@ def _boxes(snapshot: Snapshot) -> _Boxes | None:
 
 def _fit(expiries: Expiries, rate: Floats, dividends: Dividends) -> ForwardFits:
     n, live = len(rate), expiries.tau > 0
-    forward, stderr, residual = np.full((3, n), np.nan)
-    expired = np.full(n, Status.EXPIRED, dtype=np.int8)
-    fits = ForwardFits(forward, stderr, residual, np.zeros(n, dtype=np.int64), expired)
+    fits = no_forwards(n, Status.EXPIRED)
     discount = np.exp(-rate * np.maximum(expiries.tau, 0.0))
     for is_coin in (False, True):
         rows = np.flatnonzero(live & ~expiries.is_american & (expiries.is_coin == is_coin))
@@ -178,8 +176,9 @@ def _frame(
         "rate_basis": np.where(expiries.is_coin, NOT_NEEDED, rates.basis),
         "dividends": known_by,
         "parity_residual": fits.residual * np.where(expiries.is_coin, fits.forward, 1.0),
+        "inside_share": fits.inside,
         "n_strikes": np.diff(expiries.start),
-        "n_used": np.where(fits.status == Status.EXPIRED, 0, fits.n_used),
+        "n_used": fits.n_used,
         "status": labels(fits.status),
     }
     return pd.DataFrame(columns, copy=False)
@@ -187,9 +186,8 @@ def _frame(
 
 def _quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
     good = frame["status"].to_numpy() == Status.OK.label
-    forward, residual, stderr = (
-        numbers(frame, name)[good] for name in ("forward", "parity_residual", "forward_stderr")
-    )
+    names = ("forward", "parity_residual", "forward_stderr", "inside_share")
+    forward, residual, stderr, inside = (numbers(frame, name)[good] for name in names)
     return {
         "n_expiries": len(frame),
         **_counted(frame["status"].tolist(), "n_status"),
@@ -197,6 +195,7 @@ def _quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
         **_counted(frame["dividends"].to_numpy()[good].tolist(), "n_dividends"),
         "parity_residual_bps": median(1e4 * residual / forward),
         "median_stderr_bps": median(1e4 * stderr / forward),
+        "median_inside_share": median(inside),
         "nearest_forward": finite(forward[0]) if len(forward) else None,
     }
 

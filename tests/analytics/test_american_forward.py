@@ -67,6 +67,10 @@ def test_one_bad_expiry_leaves_its_neighbours_alone():
     assert np.array_equal(np.isfinite(fits.forward), fits.status == Status.OK)
 
 
+def rest(n):
+    return np.zeros(n), np.ones(n), np.full(n, 9), np.zeros(n, np.int8)
+
+
 @pytest.mark.parametrize("slope", [-1.6, -1.0, -0.5, 0.0, 0.5, 0.8, 0.88])
 def test_a_swinging_or_slow_fixed_point_is_found(slope):
     """With a yield in place of dividends the plain iteration swings at slopes under -1, and crawls near 1."""
@@ -74,7 +78,7 @@ def test_a_swinging_or_slow_fixed_point_is_found(slope):
     def step(forward, active):
         moved = 101.0 + slope * (forward - 101.0)
         n = len(active)
-        return ForwardFits(moved[active], np.full(n, 1e-9), np.zeros(n), np.full(n, 9), np.zeros(n, np.int8))
+        return ForwardFits(moved[active], np.full(n, 1e-9), *rest(n))
 
     fits = _settle(step, np.array([100.0, 103.0, 101.0]))
     assert np.all(fits.status == Status.OK)
@@ -85,7 +89,7 @@ def test_a_step_without_a_fixed_point_is_not_converged():
     def step(forward, active):
         n = len(active)
         away = np.where(forward[active] < 101.0, 105.0, 95.0)
-        return ForwardFits(away, np.full(n, 1e-9), np.zeros(n), np.full(n, 9), np.zeros(n, np.int8))
+        return ForwardFits(away, np.full(n, 1e-9), *rest(n))
 
     fits = _settle(step, np.array([100.0]))
     assert fits.status[0] == Status.NOT_CONVERGED

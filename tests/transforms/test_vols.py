@@ -120,19 +120,48 @@ def test_below_and_at_exercise_are_told_apart():
         assert np.isnan(found["mid_iv"])
 
 
+HARD = {
+    "empty": lambda q: q.iloc[:0],
+    "no bids": lambda q: q.assign(bid=0.0),
+    "one row": lambda q: q.iloc[:1],
+    "two strikes": lambda q: q.groupby(["expiry_at", "is_call"]).head(2).reset_index(drop=True),
+    "no asks": lambda q: q.assign(ask=np.nan),
+    "all settled": lambda q: q.assign(expiry_at=q["expiry_at"] - timedelta(days=900)),
+    "all a cent": lambda q: q.assign(bid=q["bid"].clip(upper=0.01), ask=0.02),
+    "in other units": lambda q: q.assign(bid=q["bid"] * 1e6, ask=q["ask"] * 1e6),
+}
+
+
+@pytest.mark.parametrize("symbol", ["SIMX", "CRUX", "SIMBTC"])
+@pytest.mark.parametrize("change", HARD.values(), ids=list(HARD))
+def test_a_hopeless_chain_has_statuses_and_no_exception(symbol, change):
+    chain, _ = simulated(symbol)
+    quotes = StageResult({"options_snapshots": change(chain.frame("option_quotes"))}, {})
+    hopeless = replace(chain, quotes=quotes, results={"rate_curve": chain.result("rate_curve")})
+    found = hopeless.frame("forward_curve")
+    assert ((found["status"] == "ok") == found["forward"].notna()).all()
+    frame = hopeless.frame("implied_vols")
+    assert len(frame) == len(hopeless.frame("option_quotes"))
+    check_statuses(frame)
+
+
 def test_eight_hundred_european_quotes_take_a_few_milliseconds():
-    chain, _ = simulated("SIMX")
-    assert len(chain.frame("option_quotes")) >= 800
-    chain.result("implied_vols")
+    """Of the processor's time, so that neighbours on a busy machine do not count."""
+    whole, _ = simulated("SIMX")
+    quotes = whole.frame("option_quotes")
+    rows = quotes.groupby("expiry_at")["contract"].transform("size").groupby(quotes["expiry_at"]).first()
+    some = quotes[quotes["expiry_at"].isin(rows.index[rows.cumsum() <= 850])].reset_index(drop=True)
+    assert 700 <= len(some) <= 850
+    chain = replace(whole, quotes=StageResult({"options_snapshots": some}, {}), results={})
     inputs = {name: chain.result(name).frames for name in ("option_quotes", "rate_curve", "forward_curve")}
     snapshot = Snapshot(chain.symbol, chain.as_of, inputs, chain.settings)
     best = np.inf
-    for _ in range(20):
-        begin = time.perf_counter()
+    for _ in range(30):
+        begin = time.process_time()
         forwards.compute(snapshot)
         vols.compute(snapshot)
-        best = min(best, time.perf_counter() - begin)
-    assert best < 0.012
+        best = min(best, time.process_time() - begin)
+    assert best < 0.010
 
 
 @pytest.mark.data

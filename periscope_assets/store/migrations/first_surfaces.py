@@ -36,6 +36,12 @@ def create() -> None:
         ("rate_basis", TEXT, FILLED, "where the discount comes from: parity, box, curve or not_needed"),
         ("dividends", TEXT, FILLED, "how they are known: schedule, extended, implied_yield or not_needed"),
         ("parity_residual", DOUBLE, NULLABLE, "weighted median absolute parity residual, USD"),
+        (
+            "inside_share",
+            DOUBLE,
+            NULLABLE,
+            "share of the strikes used whose interval of parity holds the forward",
+        ),
         ("n_strikes", INTEGER, FILLED, "strikes quoted on both sides"),
         ("n_used", INTEGER, FILLED, "strikes used"),
         ("status", TEXT, FILLED, "ok or why there is no forward"),
