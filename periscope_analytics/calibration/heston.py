@@ -49,6 +49,8 @@ TOLERANCE = 1e-10
 WARM_UP_TOLERANCE = 1e-8
 SMALLEST_VALUE = 1e-7
 """Out-of-the-money value over the forward below which a quote says nothing."""
+LEAST_TAU, MOST_TAU = 1e-5, 100.0
+"""Years outside which a quote is left out: five minutes, a century."""
 WARM_UP, MOST_ITERATIONS = 8, 200
 
 SEED = 1997
@@ -75,7 +77,8 @@ def fit_heston(
     ----------
     forward, strike, tau, iv : array_like, shape (n,)
         Forward and strike in one unit, years, Black vols as decimals. A quote with a value that is not
-        finite and positive, or worth less than 1e-7 of its forward, is left out and has the residual NaN.
+        finite and positive, worth less than 1e-7 of its forward or within 1e-7 of its upper bound, or with
+        less than 1e-5 or more than 100 years to go, is left out and has the residual NaN.
     weights : array_like, shape (n,), optional
         Weight of each squared vol residual; equal by default, zero leaves a quote out.
     initial : HestonParams, optional
@@ -136,6 +139,7 @@ def _usable(f: Floats, x: Floats, t: Floats, vol: Floats, weight: Floats) -> tup
     usable = weight > 0.0
     for column in (f, x, t, vol):
         usable &= (column > 0.0) & (column < np.inf)
+    usable &= (t >= LEAST_TAU) & (t <= MOST_TAU)
     order = np.flatnonzero(usable)
     order = order[np.argsort(t[order], kind="stable")]
     k, tau, sigma = np.log(x[order]) - np.log(f[order]), t[order], vol[order]
@@ -144,7 +148,8 @@ def _usable(f: Floats, x: Floats, t: Floats, vol: Floats, weight: Floats) -> tup
         order, k, tau, sigma = order[known], k[known], tau[known], sigma[known]
     greeks = black.greeks(1.0, np.exp(k), tau, sigma, k > 0.0)
     columns = k, tau, sigma, greeks.price, greeks.vega, np.sqrt(weight[order])
-    worth = greeks.price > SMALLEST_VALUE
+    most = np.minimum(1.0, np.exp(k))
+    worth = (greeks.price > SMALLEST_VALUE) & (greeks.price < (1.0 - SMALLEST_VALUE) * most)
     if worth.all():
         return _Quotes(*columns), order
     return _Quotes(*(column[worth] for column in columns)), order[worth]

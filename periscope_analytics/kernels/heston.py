@@ -45,7 +45,7 @@ LOOSEST_FALLBACK = 1.01e-8
 NARROW = 0.6
 SMALLEST_CONE = 0.01
 STRICT = 1e-11
-MAX_RETREATS, RETREAT = 12, 0.8
+MAX_RETREATS, RETREAT, MOST_DOUBLINGS = 12, 0.8, 70
 MOST_WORK, MOST_WORK_PER_STRIKE = 100_000, 10_000
 """Nodes, and nodes times strikes, after which a maturity is given up."""
 REACH = 12.0
@@ -190,7 +190,7 @@ def _split(tau: float, p: Floats, deviation: float, tolerance: float) -> float:
     none = np.empty(0, dtype=np.complex128)
     floor = math.log(1e-5 * tolerance)
     u = 1.0 / deviation
-    while u < 1e20:
+    for _ in range(MOST_DOUBLINGS):
         value = _log_cf(complex(u, -0.5), tau, p, none)
         if value.real - math.log(u) < floor:
             break
@@ -422,6 +422,27 @@ def _slice(
 
 
 @njit(cache=True, error_model="numpy")
+def _vanishes(k: Floats, tau: float, p: Floats, tolerance: float) -> bool:
+    """Return whether the forward is as good as lost or boundless: ``E[min(e^x, e^k)]`` within the tolerance.
+
+    That is at most ``exp(k / 2) E[exp(x / 2)]``.
+    """
+    half = _log_cf(complex(0.0, -0.5), tau, p, np.empty(0, dtype=np.complex128)).real
+    return bool(half + 0.5 * k.max() < math.log(0.1 * tolerance))
+
+
+@njit(cache=True, error_model="numpy")
+def _possible(k: Floats, call: Floats, put: Floats, tolerance: float) -> bool:
+    """Return whether all values are within their bounds, give or take the tolerance."""
+    for j in range(k.size):
+        ratio = math.exp(k[j])
+        slack = 10.0 * tolerance * max(1.0, ratio)
+        if not (-slack <= call[j] <= 1.0 + slack and -slack <= put[j] <= ratio + slack):
+            return False
+    return True
+
+
+@njit(cache=True, error_model="numpy")
 def prices(
     k: Floats,
     edges: Integers,
@@ -447,7 +468,7 @@ def prices(
     tolerance : float
         Absolute error that is aimed at, as a share of the forward; 1e-8 where rounding forbids it.
     call, put : ndarray, shape (n,)
-        Values over the forward; NaN for a maturity that did not converge.
+        Values over the forward; NaN for a maturity that did not converge within the work allowed.
     gradient : ndarray, shape (5, n) or (0, n)
         Derivatives of either by the parameters in the order of `p`.
     """
@@ -455,16 +476,19 @@ def prices(
         a, b = edges[i], edges[i + 1]
         decay = -math.expm1(-p[1] * tau[i]) / p[1]
         deviation = math.sqrt(max(p[2] * (tau[i] - decay) + p[0] * decay, 0.0))
-        if deviation < 0.1 * tolerance:
+        call[a:b] = put[a:b] = math.nan
+        if deviation < 0.1 * tolerance or _vanishes(k[a:b], tau[i], p, tolerance):
             for j in range(a, b):
                 ratio = math.exp(k[j])
-                call[j], put[j] = max(1.0 - ratio, 0.0), max(ratio - 1.0, 0.0)
+                small = deviation < 0.1 * tolerance
+                call[j], put[j] = (max(1.0 - ratio, 0.0), max(ratio - 1.0, 0.0)) if small else (1.0, ratio)
             gradient[:, a:b] = 0.0
             continue
-        done, aim = False, tolerance
+        done, aim = not deviation < math.inf, tolerance
         left = np.array([MOST_WORK + MOST_WORK_PER_STRIKE * (b - a)])
         while not done and aim <= max(tolerance, LOOSEST_FALLBACK):
             done = _slice(k[a:b], tau[i], p, deviation, aim, call[a:b], put[a:b], gradient[:, a:b], left)
+            done = done and _possible(k[a:b], call[a:b], put[a:b], aim)
+            if not done:
+                call[a:b] = put[a:b] = math.nan
             aim *= 100.0
-        if not done:
-            call[a:b] = put[a:b] = math.nan

@@ -24,7 +24,8 @@ from periscope_analytics.kernels.fused import fused
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Pair, Three = tuple[float, float], tuple[float, float, float]
+Pair = tuple[float, float]
+Three = tuple[float, float, float]
 
 _LOG2_E, _TWO_OVER_PI = 1.4426950408889634, 0.6366197723675814
 _LN2_HIGH, _LN2_LOW = 0.6931471803691238, 1.9082149292705877e-10
