@@ -13,6 +13,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Protocol
 
 from periscope_analytics.conventions import NEW_YORK, listing
+from periscope_assets.pipeline.handover import just_landed
 from periscope_assets.pipeline.outcomes import MissingInputError
 from periscope_assets.sources import files, rates
 from periscope_assets.sources.base import ParsedChain, RawPayload, Source, SourceError
@@ -92,6 +93,7 @@ def land(lake: Lake, payload: RawPayload, layout: str | None = None) -> list[Raw
         )
         lake.register(manifest)
         manifests.append(manifest)
+    just_landed.give(sha256, name, companions, parsed)
     return manifests
 
 
@@ -195,15 +197,15 @@ class Landed:
         SourceError
             If its bytes can't be read or do not hold it.
         """
-        sha256 = raw.inputs["sha256"]
-        if sha256 not in self._parsed:
+        if raw.version not in self._parsed:
             while len(self._parsed) >= _PARSED_KEPT:
                 self._parsed.pop(next(iter(self._parsed)))
-            self._parsed[sha256] = self._parse(raw)
-        for chain in self._parsed[sha256]:
+            self._parsed[raw.version] = self._parse(raw)
+        for chain in self._parsed[raw.version]:
             if chain.symbol == raw.symbol and chain.as_of == raw.as_of:
                 return chain
-        raise SourceError(f"{raw.symbol} {raw.as_of}: not in raw object {sha256[:12]}; ingest the file again")
+        found = raw.inputs["sha256"][:12]
+        raise SourceError(f"{raw.symbol} {raw.as_of}: not in raw object {found}; ingest the file again")
 
     def trace(self, raw: LedgerEntry, raw_line: int) -> Origin:
         """Return where in a published `raw_chain` the row of a `raw_line` was read.
@@ -216,16 +218,22 @@ class Landed:
         return trace(self._payload(raw), raw.inputs["layout"], raw_line)
 
     def _parse(self, raw: LedgerEntry) -> list[ParsedChain]:
-        return files.parse(self._payload(raw), raw.inputs["layout"])[1]
+        manifest = self._manifest(raw)
+        chains = just_landed.take(manifest.sha256, manifest.layout, manifest.companions)
+        return files.parse(self._payload(raw), raw.inputs["layout"])[1] if chains is None else chains
 
-    def _payload(self, raw: LedgerEntry) -> RawPayload:
+    def _manifest(self, raw: LedgerEntry) -> RawManifest:
         sha256, session = raw.inputs["sha256"], session_date(raw.as_of)
         landed = [m for m in self._lake.manifests(raw.symbol, session) if m.sha256 == sha256]
         if not landed:
             raise SourceError(f"{raw.symbol} {session}: no manifest of {sha256[:12]}; ingest the file again")
-        companions = {name: self._lake.read_raw(sha) for name, sha in landed[-1].companions.items()}
-        content = self._lake.read_raw(sha256)
-        return RawPayload(landed[-1].name, content, landed[-1].received_at, companions)
+        return landed[-1]
+
+    def _payload(self, raw: LedgerEntry) -> RawPayload:
+        manifest = self._manifest(raw)
+        companions = {name: self._lake.read_raw(sha) for name, sha in manifest.companions.items()}
+        content = self._lake.read_raw(manifest.sha256)
+        return RawPayload(manifest.name, content, manifest.received_at, companions)
 
     def dividends(self, symbol: str, origin: str) -> list[tuple[str, float]]:
         """Return the dividends of a file, or those that the source knows for a chain of its own."""

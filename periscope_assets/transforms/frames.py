@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import date, datetime
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -89,7 +90,18 @@ def _column_bytes(column: pd.Series) -> bytes:
         values = column.to_numpy(dtype="<f8", na_value=np.nan) + 0.0
         values[np.isnan(values)] = np.nan
         return values.tobytes()
-    return _SEPARATOR.join(map(_text, column.tolist())).encode()
+    return _joined(column.tolist()).encode()
+
+
+def _joined(values: list[object]) -> str:
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return _SEPARATOR.join(cast("list[str]", values))
+    if kinds <= {str, date, float, type(None)}:
+        # Few distinct values: each is written once. Numbers among text are only its NaN.
+        known = {value: _text(value) for value in set(values)}
+        return _SEPARATOR.join([known[value] for value in values])
+    return _SEPARATOR.join(map(_text, values))
 
 
 def _text(value: object) -> str:

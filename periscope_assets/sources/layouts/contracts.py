@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
+from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,14 +20,13 @@ from periscope_analytics.conventions import check_symbol, listing
 from periscope_assets.sources.layouts.cells import Table, cut
 from periscope_assets.sources.layouts.times import plausible_date, short_month
 
-_OCC = re.compile(r"([A-Z][A-Z0-9.]{0,5}) *([0-9]{2})([0-9]{2})([0-9]{2})([CP])([0-9]{8})")
+_OCC = re.compile(r"([A-Z][A-Z0-9.]{0,5}) *([0-9]{6})([CP])([0-9]{8})")
 _DERIBIT = re.compile(
     r"([A-Z][A-Z0-9_]{1,14})-([0-9]{1,2})([A-Z]{3})([0-9]{2})-([0-9]{1,9}(?:d[0-9]{1,6})?)-([CP])"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Contract:
+class Contract(NamedTuple):
     """What one contract symbol says."""
 
     name: str
@@ -46,9 +47,13 @@ def occ(text: str) -> Contract:
     match = _OCC.fullmatch(text)
     if not match or (" " in text and len(text) != 21):
         raise ValueError(text)
-    root, year, month, day, side, strike = match.groups()
-    expiry = plausible_date(2000 + int(year), int(month), int(day))
-    return Contract(text.replace(" ", ""), root, expiry, side == "C", int(strike) / 1000)
+    root, day, side, strike = match.groups()
+    return Contract(text.replace(" ", ""), root, _occ_day(day), side == "C", int(strike) / 1000)
+
+
+@lru_cache(maxsize=4096)
+def _occ_day(text: str) -> date:
+    return plausible_date(2000 + int(text[:2]), int(text[2:4]), int(text[4:]))
 
 
 def deribit(text: str) -> Contract:
@@ -93,6 +98,9 @@ def check_agrees(
     table: Table, column: str, contracts: Sequence[Contract], values: Sequence[object], part: str
 ) -> None:
     """Raise SourceError at the first row whose cell contradicts the contract symbol's `part`."""
+    stated = list(map(attrgetter(part), contracts))
+    if len(stated) == len(values) and stated == list(values):
+        return
     for row, (contract, value) in enumerate(zip(contracts, values, strict=True)):
         if getattr(contract, part) != value:
             raise table.error(
