@@ -89,10 +89,15 @@ def test_each_partition_shows_its_own_row_count(summary, instance, store):
     assert _materialization(instance, "mispricing", SATURDAY).metadata["outcome_no_session"].value == 3
 
 
-def test_a_surface_shows_a_small_picture_of_its_smile(summary, instance):
-    shown = _materialization(instance, "vol_surface", FRIDAY).metadata["smile"].value
-    assert shown.startswith("![SIMX SIMXW 2026-")
-    assert len(shown) < 30_000
+def test_each_surface_shows_its_smile_certificate_and_counts(summary, instance):
+    metadata = _materialization(instance, "vol_surface", FRIDAY).metadata
+    for symbol in GOOD:
+        shown = metadata[f"smile {symbol}"].value
+        assert shown.startswith(f"![{symbol} ")
+        assert len(shown) < 30_000
+        assert "free of static arbitrage on 200" in metadata[f"certificate {symbol}"].value
+        counts = metadata[f"quotes {symbol}"].value
+        assert all(f"| {name} |" in counts for name in ("n_raw", "n_accepted", "n_quotes", "n_used"))
 
 
 def test_checks_report_each_partition_with_value_and_threshold(summary, instance):
@@ -109,7 +114,7 @@ def test_checks_report_each_partition_with_value_and_threshold(summary, instance
     rmse = evaluations["heston_fit", "rmse", friday]
     assert rmse.passed
     assert rmse.metadata["greatest"].value < rmse.metadata["threshold"].value
-    assert evaluations["vol_surface", "certificate", friday].severity == dg.AssetCheckSeverity.WARN
+    assert evaluations["vol_surface", "certificate", friday].passed
 
 
 def test_a_second_run_writes_no_row(summary, home, instance, store):
