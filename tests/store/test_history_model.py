@@ -67,6 +67,16 @@ class History(RuleBasedStateMachine):
             self.ledger.append((as_of, receipt.known_at, version, status))
         self.fences[as_of] = max(self.fences.get(as_of, 0), self.fence_taken)
 
+    @rule(as_of=st.sampled_from(SNAPSHOTS))
+    def find_the_same_again(self, as_of):
+        entry = self.store.head(
+            "forward_curve", "SPX", as_of=as_of, statuses=(PUBLISHED, REJECTED, WITHDRAWN)
+        )
+        if entry is None:
+            return
+        assert self.store.confirm(entry, self.fence_taken)
+        self.fences[as_of] = max(self.fences[as_of], self.fence_taken)
+
     def expected(self, known_at, statuses):
         """Return version and status served for each snapshot, as the list tells it."""
         found = {}
