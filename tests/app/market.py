@@ -222,7 +222,7 @@ def _forwards(slices: pd.DataFrame) -> pd.DataFrame:
     kept = slices[["expiry_at", "expiry", "root", "tau_years", "forward", "discount"]]
     return kept.assign(
         forward_stderr=0.04, discount_stderr=1e-5, rate_basis="curve", dividends="not_needed",
-        parity_residual=0.06, n_strikes=140, n_used=133, status="ok",
+        parity_residual=0.06, inside_share=1.0, n_strikes=140, n_used=133, status="ok",
     )  # fmt: skip
 
 
