@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pandas as pd
@@ -26,20 +26,24 @@ def chain():
 def smile(params, tau=0.25, forward=100.0, stderr=1e-3):
     k = np.linspace(-2.0, 2.0, 21) * 0.2 * np.sqrt(tau)
     strike = forward * np.exp(k)
-    vols = params.implied_vol(forward, strike, tau)
-    at = pd.Timestamp("2026-06-19 20:00", tz="UTC")
-    return pd.DataFrame(
-        {
-            "contract": [f"X{i}" for i in range(len(k))], "expiry_at": at, "strike": strike,
-            "is_call": k >= 0.0, "forward": forward, "tau_years": tau, "log_moneyness": k, "mid_iv": vols, "iv_stderr": stderr,
-            "is_otm": True, "weight": 1.0,
-        }
-    ), pd.DataFrame(
-        {
-            "expiry_at": [at], "expiry": at.date(), "root": "X", "tau_years": tau, "forward": forward,
-            "atm_iv": float(params.implied_vol(forward, forward, tau)), "status": "ok",
-        }
-    )  # fmt: skip
+    shared = {
+        "expiry_at": pd.Timestamp("2026-06-19 20:00", tz="UTC"),
+        "tau_years": tau,
+        "forward": forward,
+    }
+    quoted = {
+        "contract": [f"X{i}" for i in range(len(k))],
+        "strike": strike,
+        "is_call": k >= 0.0,
+        "log_moneyness": k,
+        "mid_iv": params.implied_vol(forward, strike, tau),
+        "iv_stderr": stderr,
+        "is_otm": True,
+        "weight": 1.0,
+    }
+    named = {"expiry": [date(2026, 6, 19)], "root": "X", "status": "ok"}
+    at_money = {"atm_iv": float(params.implied_vol(forward, forward, tau))}
+    return pd.DataFrame({**quoted, **shared}), pd.DataFrame({**named, **shared, **at_money})
 
 
 def sabr_of(vols, slices):
