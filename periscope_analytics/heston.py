@@ -185,7 +185,7 @@ def forward_values(
         call, put, slopes = forward_values(params, k[order], tau[order], tolerance, gradient)
         return call[back], put[back], slopes[:, back]
     edges = maturity_edges(tau)
-    call, put = np.full(k.size, np.nan), np.full(k.size, np.nan)
+    call, put = np.empty(k.size), np.empty(k.size)
     slopes = np.zeros((5 if gradient else 0, k.size))
     fill_values(params, k, edges, tau[edges[:-1]], tolerance, call, put, slopes)
     return call, put, slopes
@@ -195,8 +195,12 @@ def maturity_edges(tau: Floats) -> NDArray[np.int64]:
     """Return where each maturity of a rising column begins, and at last its length."""
     if tau.size == 0:
         return np.zeros(1, dtype=np.int64)
-    inner = np.flatnonzero(tau[1:] != tau[:-1]) + 1
-    return np.concatenate([[0], inner, [tau.size]])
+    ends = np.empty(tau.size, dtype=np.bool_)
+    np.not_equal(tau[1:], tau[:-1], out=ends[:-1])
+    ends[-1] = True
+    edges = np.zeros(np.count_nonzero(ends) + 1, dtype=np.int64)
+    edges[1:] = np.flatnonzero(ends) + 1
+    return edges
 
 
 def fill_values(
