@@ -124,13 +124,17 @@ def test_planted_defects_end_in_quarantine_or_under_a_status():
     quarantine = chain.quotes.frames["quarantined_quotes"].set_index("raw_line")
     reasons = quarantine["reason"]
     vols = chain.frame("implied_vols").set_index("contract")
-    expected = {"crossed": "crossed", "negative_price": "negative_price"}
+    flags = chain.quotes.frames["options_snapshots"].set_index("raw_line")["flags"]
+    refused = {
+        *("crossed", "negative_price", "no_quote", "absurd_spread", "below_intrinsic"),
+        *("duplicate", "expired_before_snapshot", "adjusted_contract"),
+    }
     for defect in labels:
-        if defect.kind in expected:
-            assert reasons[defect.raw_line] == expected[defect.kind], defect
+        if defect.kind in refused:
+            assert reasons[defect.raw_line] == defect.kind, defect
+        if defect.kind in {"sentinel_iv", "zero_bid", "no_bid", "no_ask"}:
+            assert flags[defect.raw_line] == defect.kind, defect
         if defect.kind in {"no_bid", "zero_bid"}:
             assert vols.loc[defect.contract, "bid_status"] == "no_bid", defect
         if defect.kind in {"no_ask", "zero_ask"}:
             assert vols.loc[defect.contract, "ask_status"] == "no_ask", defect
-        if defect.kind == "below_intrinsic":
-            assert vols.loc[defect.contract, "status"] != "ok", defect
