@@ -51,8 +51,8 @@ _M_POINTS, _SIGMA_POINTS, _BINS = 8, 4, 13
 _POINTS = _M_POINTS * _SIGMA_POINTS
 _SHARES = (0.03, 0.1, 0.3, 1.0)
 _VALLEYS = 2
-_MOST_STEPS, _TOLERANCE, _NOISE = 100, 1e-10, 1e-15
-_PATIENCE, _HOPELESS, _APART = 4, 4.0, 0.03
+_MOST_STEPS, _TOLERANCE, _NOISE = 100, 1e-9, 1e-15
+_PATIENCE, _HOPELESS, _APART = 2, 4.0, 0.03
 _FLAT_SQUARE = 1e-28
 _SUMS_AT = 32
 _SIZE = _SUMS_AT + _SUMS
@@ -218,7 +218,7 @@ def _step(p: Floats, damping: float, box: Floats) -> tuple[float, float, float]:
     if not det > 0.0:
         return p[0], p[1], -1.0
     m = min(max(p[0] + (a22 * g1 - h12 * g2) / det, box[0]), box[1])
-    theta = min(max(p[1] + min(max((a11 * g2 - h12 * g1) / det, -2.0), 2.0), box[2]), box[3])
+    theta = min(max(p[1] + min(max((a11 * g2 - h12 * g1) / det, -1.0), 1.0), box[2]), box[3])
     x, y = m - p[0], theta - p[1]
     return m, theta, 2.0 * (x * g1 + y * g2) - (h11 * x * x + 2.0 * h12 * x * y + h22 * y * y)
 

@@ -35,6 +35,7 @@ STIFFNESS = 1e3
 MOST_STEPS = 100
 ROUGH = 1e-6
 TIGHTENINGS = 8
+_WORTH_SETTLING = 4.0
 NEAR_LEAST = 0.02
 TAME_RHO, TAME_SHARES = (-0.8, -0.4, 0.0, 0.4, 0.8), (0.95, 0.5, 0.25)
 
@@ -391,26 +392,33 @@ def _repair(x: Floats) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def _constrain(x: Floats, quotes: Quotes, others: Floats, box: Floats, counts: Floats) -> bool:
-    """Move `x` to the best smile that meets the conditions.
+def _approach(x: Floats, quotes: Quotes, others: Floats, box: Floats, counts: Floats) -> float:
+    """Move `x` to the valley's least penalised sum of squares, ever more stiffly; return it."""
+    grid, cost = np.empty(4 * GRID_HALF + 2), math.inf
+    for stiffness in (1e-2 * STIFFNESS, STIFFNESS):
+        _fill_grid(x, grid)
+        cost, _ = _descend(x, quotes, (grid, stiffness, 0.0, 0.0, others), box, ROUGH, counts)
+    return cost
 
-    Violations are penalised, ever more stiffly; then the margins are moved by what is still violated (the
-    method of multipliers for the one strike at which a condition binds). What is left of butterfly arbitrage,
-    if anything, is repaired.
+
+@njit(cache=True, error_model="numpy")
+def _settle(x: Floats, quotes: Quotes, others: Floats, box: Floats, counts: Floats) -> bool:
+    """Move `x` from the penalised optimum to one that meets the conditions; return whether it converged.
+
+    The margins are moved by what is still violated (the method of multipliers for the one strike at which a
+    condition binds). What is left of butterfly arbitrage, if anything, is repaired.
     """
-    converged, margin, gap, stiffness = True, 0.0, 0.0, 1e-2 * STIFFNESS
+    converged, margin, gap = True, 0.0, 0.0
     slack = SLACK * quotes[3]
     grid = np.empty(4 * GRID_HALF + 2)
-    for i in range(2 + TIGHTENINGS):
-        if i >= 2:
-            excess, room = least_g(x), least_gap(x, others)
-            if 0.0 <= excess <= 3.0 * SLACK and room >= 0.0 and (gap == 0.0 or room <= 3.0 * slack):
-                break
-            margin = max(margin + SLACK - max(excess, -0.05), 0.0)
-            gap = max(gap + slack - max(room, -0.05 * quotes[3]), 0.0)
+    for _ in range(TIGHTENINGS):
+        excess, room = least_g(x), least_gap(x, others)
+        if 0.0 <= excess <= 3.0 * SLACK and room >= 0.0 and (gap == 0.0 or room <= 3.0 * slack):
+            break
+        margin = max(margin + SLACK - max(excess, -0.05), 0.0)
+        gap = max(gap + slack - max(room, -0.05 * quotes[3]), 0.0)
         _fill_grid(x, grid)
-        _, converged = _descend(x, quotes, (grid, stiffness, margin, gap, others), box, ROUGH, counts)
-        stiffness = STIFFNESS
+        _, converged = _descend(x, quotes, (grid, STIFFNESS, margin, gap, others), box, ROUGH, counts)
     _repair(x)
     return bool(converged)
 
@@ -463,7 +471,7 @@ def fit(
     k, w, q : ndarray, shape (n,)
         Usable quotes, at least five distinct `k`; `q` sums to one.
     starts : ndarray, shape (n_starts, 5)
-        Starting points, changed; a tame smile is added to them.
+        Starting points; a tame smile is added to them.
     others : ndarray, shape (2, 5)
         The smile to stay above and the one to stay below; NaN for none.
     x, box, counts : ndarray, shapes (5,), (2, 5), (2,)
@@ -472,14 +480,20 @@ def fit(
     _fill_box(k, w, others, box)
     quotes = (k, w, q, np.sum(q * w))
     plain = (np.empty(0), 0.0, 0.0, 0.0, others)
-    normal, gradient, tame = np.empty((N, N)), np.empty(N), np.empty(N)
-    _tame(quotes, tame)
-    converged, least, n = False, math.inf, starts.shape[0]
+    normal, gradient, n = np.empty((N, N)), np.empty(N), starts.shape[0]
+    valleys, costs = np.empty((n + 1, N)), np.empty(n + 1)
+    _tame(quotes, valleys[n])
     for i in range(n + 1):
-        start = starts[i] if i < n else tame
-        done = _constrain(start, quotes, others, box, counts)
-        cost = _cost(start, quotes, plain, normal, gradient)
-        cost += max(-least_gap(start, others), 0.0) ** 2 / quotes[3] ** 2
+        if i < n:
+            valleys[i] = starts[i]
+        costs[i] = _approach(valleys[i], quotes, others, box, counts)
+    converged, least = False, math.inf
+    for i in range(n + 1):
+        if costs[i] > _WORTH_SETTLING * np.min(costs):
+            continue
+        done = _settle(valleys[i], quotes, others, box, counts)
+        cost = _cost(valleys[i], quotes, plain, normal, gradient)
+        cost += max(-least_gap(valleys[i], others), 0.0) ** 2 / quotes[3] ** 2
         if cost < least:
-            least, converged, x[:] = cost, done, start
+            least, converged, x[:] = cost, done, valleys[i]
     return bool(converged)
