@@ -31,6 +31,8 @@ Floats = NDArray[np.float64]
 _LEFT, _RIGHT = -20.0, 8.0
 _LEFT_SPREADS, _RIGHT_SPREADS = -80.0, 18.0
 """Ends of the grid in total vols: tails of large steps fall slowly, and the density must hold them."""
+_FURTHEST_LEFT = -130.0
+"""Log-moneyness beyond which prices are too small to have a vol in doubles."""
 _RELATIVE_FALL = 1e-4
 _FINER, _STIFFER = 0.6, 100.0
 
@@ -143,7 +145,8 @@ def grid_for(bands: list[Band], settings: SliceSettings) -> GridRule:
     """Return one grid for these expiries: fine enough for the narrowest, wide enough for the widest."""
     spreads = [b.scale for b in bands]
     right = max(_RIGHT, _RIGHT_SPREADS * max(spreads), 1.8 * max(float(b.k.max()) for b in bands))
-    left = min(_LEFT, _LEFT_SPREADS * max(spreads), 1.8 * min(float(b.k.min()) for b in bands))
+    reach = max(_LEFT_SPREADS * max(spreads), _FURTHEST_LEFT)
+    left = min(_LEFT, reach, 1.8 * min(float(b.k.min()) for b in bands))
     ceiling = max(settings.ceiling, 4.0 * max(spreads) ** 2)
     return GridRule(0.6 * min(spreads), left, right, ceiling, settings.grid_points)
 
