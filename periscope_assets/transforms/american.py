@@ -6,7 +6,7 @@ What belongs here: reading them from forwards and settings. What does not: prici
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from itertools import pairwise
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from periscope_analytics import american
+from periscope_analytics.american_quotes import Options, quote_vols
 from periscope_analytics.conventions import NEW_YORK, PM, settlement_time
 from periscope_analytics.daycount import MINUTES_PER_YEAR, year_fraction
 from periscope_analytics.forward import weighted_median
@@ -56,6 +57,11 @@ class Dividends:
     def pair(self) -> tuple[Floats, Floats]:
         """Amounts and times, as the pricing functions take them."""
         return self.amounts, self.times
+
+    def before(self, tau: float) -> tuple[Floats, Floats]:
+        """Return amounts and times of those that matter up to an expiry: a longer schedule takes longer."""
+        due = self.times < tau
+        return self.amounts[due], self.times[due]
 
     def covers(self, tau: Floats) -> Bools:
         """Return whether the schedule reaches beyond each expiry."""
@@ -116,8 +122,13 @@ def implied_spot(known: Forwards, dividends: Dividends) -> float:
 
 
 def american_vols(
-    price: Floats, known: Forwards, strike: Floats, is_call: Bools, spot: float, dividends: Dividends
-) -> ImpliedVol:
+    prices: Sequence[Floats],
+    known: Forwards,
+    strike: Floats,
+    is_call: Bools,
+    spot: float,
+    dividends: Dividends,
+) -> list[ImpliedVol]:
     """Return American implied vols whose European counterpart has the given forward and discount.
 
     As far as the schedule of dividends reaches, each forward tells its own spot, F D + PV(dividends), and
@@ -126,7 +137,9 @@ def american_vols(
 
     Parameters
     ----------
-    price, strike, is_call : ndarray, shape (n,)
+    prices : sequence of ndarray, shape (n,)
+        The mids first, then other prices of the same options; NaN where there is none.
+    strike, is_call : ndarray, shape (n,)
     known : Forwards
         Of shape (n,), `tau` positive.
     spot : float
@@ -139,4 +152,5 @@ def american_vols(
     own = np.isnan(spot) | dividends.covers(tau)
     base = np.where(own, forward * discount, spot - paid)
     carried = np.where(own, 0.0, rate - np.log(forward / base) / tau)
-    return american.implied_vol(price, base + paid, strike, tau, rate, carried, is_call, dividends.pair)
+    options = Options(base + paid, strike, tau, rate, carried, is_call)
+    return quote_vols(prices[0], tuple(prices[1:]), options, dividends.before(float(np.max(tau))))

@@ -136,7 +136,9 @@ def _fit_american(
         tau = expiries.tau[chosen]
         given = np.where(dividends.covers(tau), np.nan, spot)
         start, pairs = expiries.of(_among(chosen, len(rate)))
-        found = fit_american_forwards(start, pairs, Carry(tau, rate[chosen], given), dividends.pair)
+        found = fit_american_forwards(
+            start, pairs, Carry(tau, rate[chosen], given), dividends.before(np.max(tau))
+        )
         fits.put(chosen, found, np.arange(len(chosen)))
 
     tau = expiries.tau

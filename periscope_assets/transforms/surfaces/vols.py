@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from periscope_analytics import black, implied_vol
 from periscope_analytics.errors import Status, labels
+from periscope_analytics.implied_vol import ImpliedVol
 from periscope_assets.transforms.american import (
     Dividends,
     Forwards,
@@ -126,17 +127,18 @@ def _priced(price: Floats) -> Floats:
 
 
 def _sides(bid: Floats, ask: Floats, terms: Terms) -> list[Vols]:
-    """Return the vols of bid, mid and ask, all three solved in one go."""
-    mid = (bid + ask) / 2
-    absences = [_absence(terms, bid=bid), _absence(terms, bid=bid, ask=ask), _absence(terms, ask=ask)]
-    n, status = len(bid), np.concatenate(absences)
-    price, sigma = np.concatenate((bid, mid, ask)), np.full(3 * n, np.nan)
-    asked = status == Status.OK
-    american = np.tile(terms.is_american, 3)
-    for rows in (np.flatnonzero(asked & ~american), np.flatnonzero(asked & american)):
+    """Return the vols of bid, mid and ask."""
+    prices = bid, (bid + ask) / 2, ask
+    absences = _absence(terms, bid=bid), _absence(terms, bid=bid, ask=ask), _absence(terms, ask=ask)
+    vols = [Vols(np.full(len(bid), np.nan), absence) for absence in absences]
+    asked = np.any([absence == Status.OK for absence in absences], axis=0)
+    for solve, chosen in ((_european, ~terms.is_american), (_american, terms.is_american)):
+        rows = np.flatnonzero(asked & chosen)
         if len(rows):
-            sigma[rows], status[rows] = _solve(price[rows], rows % n, terms)
-    vols = [Vols(*each) for each in zip(np.split(sigma, 3), np.split(status, 3), strict=True)]
+            for side, found in zip(vols, solve([price[rows] for price in prices], rows, terms), strict=True):
+                told = side.status[rows] == Status.OK
+                side.sigma[rows[told]] = np.where(found.status == Status.OK, found.sigma, np.nan)[told]
+                side.status[rows[told]] = found.status[told]
     at_exercise = (vols[1].status == Status.BELOW_INTRINSIC) & (vols[2].status == Status.OK)
     vols[1].status[at_exercise & terms.is_american] = Status.AT_EXERCISE
     return vols
@@ -153,16 +155,22 @@ def _absence(terms: Terms, *, bid: Floats | None = None, ask: Floats | None = No
     return np.where(terms.tau > 0, code, Status.EXPIRED).astype(np.int8)
 
 
-def _solve(price: Floats, of: NDArray[np.intp], terms: Terms) -> Vols:
-    """Return the vols of prices of the contracts `of`, which are all American or all not."""
+def _european(prices: list[Floats], of: NDArray[np.intp], terms: Terms) -> list[ImpliedVol]:
     f, k, tau, d = (values[of] for values in (terms.forward, terms.strike, terms.tau, terms.discount))
-    call = terms.is_call[of]
-    if terms.is_american[of[0]]:
-        known = Forwards(f, f, d, tau)
-        found = american_vols(price, known, k, call, terms.spot, terms.dividends)
-    else:
-        found = implied_vol.implied_vol(price, f, k, tau, call, d)
-    return Vols(np.where(found.status == Status.OK, found.sigma, np.nan), found.status)
+    shared = (np.tile(values, 3) for values in (f, k, tau, terms.is_call[of], d))
+    found = implied_vol.implied_vol(np.concatenate(prices), *shared)
+    return [
+        ImpliedVol(*each) for each in zip(np.split(found.sigma, 3), np.split(found.status, 3), strict=True)
+    ]
+
+
+def _american(prices: list[Floats], of: NDArray[np.intp], terms: Terms) -> list[ImpliedVol]:
+    bid, mid, ask = prices
+    known = Forwards(terms.forward[of], terms.forward[of], terms.discount[of], terms.tau[of])
+    mids, bids, asks = american_vols(
+        (mid, bid, ask), known, terms.strike[of], terms.is_call[of], terms.spot, terms.dividends
+    )
+    return [bids, mids, asks]
 
 
 def _frame(
