@@ -17,11 +17,9 @@ from periscope_analytics import black
 from periscope_analytics.calibration.served import SliceQuotes
 from periscope_analytics.errors import Status
 from periscope_assets.transforms.frames import Bools, Floats, flags, numbers
+from periscope_assets.transforms.surfaces.crossfade import call_share
 
 Codes = NDArray[np.int8]
-
-_BLEND = 0.3
-"""Log-moneyness in total vols within which an American strike is told by both of its options."""
 
 
 class Contracts(NamedTuple):
@@ -132,9 +130,9 @@ def _blended(
     low, high = bid.copy(), ask.copy()
     put = np.flatnonzero((expiry[1:] == expiry[:-1]) & (strike[1:] == strike[:-1]) & call[1:] & ~call[:-1])
     with np.errstate(invalid="ignore", divide="ignore"):
-        z = k[put] / (0.5 * (mid[put] + mid[put + 1]) * np.sqrt(tau[put]))
-        share = 0.5 + 0.5 * z / _BLEND
-        both = np.isfinite(bid[put] + bid[put + 1] + ask[put] + ask[put + 1]) & (np.abs(z) < _BLEND)
+        share = call_share(k[put], 0.5 * (mid[put] + mid[put + 1]) * np.sqrt(tau[put]))
+        whole = np.isfinite(bid[put] + bid[put + 1] + ask[put] + ask[put + 1])
+        both = whole & (share > 0.0) & (share < 1.0)
     put, share = put[both], share[both]
     for vol, out in ((bid, low), (ask, high)):
         out[put] = out[put + 1] = (1.0 - share) * vol[put] + share * vol[put + 1]
