@@ -30,7 +30,7 @@ def test_assets_depend_on_what_their_stages_read(definitions):
     graph = definitions.resolve_asset_graph()
     for name, stage in STAGES.items():
         parents = {key.to_user_string() for key in graph.get(dg.AssetKey(name)).parent_keys}
-        assert parents == {each.dataset for each in stage.inputs if not each.history_days} - {name}, name
+        assert parents == {each.dataset for each in stage.inputs} - {name}, name
     assert set(METHOD_VERSIONS) == set(DATASETS)
 
 

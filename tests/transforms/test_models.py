@@ -40,6 +40,7 @@ def smile(params, tau=0.25, forward=100.0, stderr=1e-3):
         "iv_stderr": stderr,
         "is_otm": True,
         "weight": 1.0,
+        "early_exercise_premium": 0.0,
     }
     named = {"expiry": [date(2026, 6, 19)], "root": "X", "status": "ok"}
     at_money = {"atm_iv": float(params.implied_vol(forward, forward, tau))}

@@ -30,7 +30,10 @@ def trade_signals(context: dg.AssetExecutionContext, pipeline: PipelineParam) ->
 
 
 @dg.asset(
-    group_name="signals", kinds={"postgres"}, deps=[implied_vols, skew_metrics], backfill_policy=SINGLE_RUN
+    group_name="signals",
+    kinds={"postgres"},
+    deps=[implied_vols, skew_metrics, trade_signals],
+    backfill_policy=SINGLE_RUN,
 )
 def signal_scorecard(
     context: dg.AssetExecutionContext, pipeline: PipelineParam
