@@ -137,7 +137,8 @@ def _laws(surface: ServedSurface) -> Iterator[_Laws]:
         number = spare * (i + 1) // len(steps) - spare * i // len(steps)
         least = _FIRST_SHARE if i == 0 else 0.0
         shares = least + (1.0 - least) * np.arange(1, number + 2) / (number + 1)
-        yield _shared(step, shares if i < len(surface.slices) else shares[:-1])
+        laws = _shared(step, shares)
+        yield laws if i < len(surface.slices) else _Laws(*(each[:-1] for each in laws))
 
 
 def _shared(step: SliceParams, shares: Floats) -> _Laws:
@@ -155,7 +156,7 @@ def _shared(step: SliceParams, shares: Floats) -> _Laws:
     first, weight = np.empty(1, np.int64), np.empty((1, 4))
     bspline(shape.knots, np.ones(1), first, weight)
     near = slice(first[0], first[0] + 4)
-    if step.previous is not None and step.tau > step.previous.tau:
+    if step.previous is not None:
         _chorded(step.base(), mass, put, call, near, weight[0])
     at_forward = call[:, near] @ weight[0]
     return _Laws(taus_of(shares, 8.0 * erfinv(at_forward) ** 2, step), mass, put, call)
@@ -164,7 +165,7 @@ def _shared(step: SliceParams, shares: Floats) -> _Laws:
 def _chorded(
     base: tuple[Floats, Floats, Floats], mass: Floats, put: Floats, call: Floats, near: slice, weight: Floats
 ) -> None:
-    """Give each law between two expiries its part on the chord; the last row is the later expiry's."""
+    """Give each law of a share of a step its part on the chord; the last row is of the whole step."""
     gain = call[:, near] @ weight - base[2][near] @ weight
     share = (gain / gain[-1])[:-1, None]
     for before, rows in zip(base, (mass, put, call), strict=True):

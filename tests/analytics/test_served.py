@@ -143,6 +143,14 @@ def test_an_expiry_of_one_quote_borrows_its_neighbours_shape(place):
     assert errors[0] > 2.0 * errors[2]
 
 
+@pytest.mark.parametrize("tau", [30 / 365, 36 / 365, 41 / 365])
+def test_wings_between_expiries_are_close_to_the_markets(tau):
+    served = fit_surface([heston_quotes(each / 365, half=0.002) for each in (21, 28, 45, 63)]).params
+    k = np.array([-1.8, -1.2, -0.6, 0.0, 0.6, 1.2]) * 0.18 * np.sqrt(tau)
+    miss = served.iv(k, tau) - TRUTH.implied_vol(1.0, np.exp(k), tau)
+    assert np.abs(miss).max() < 5e-4
+
+
 def test_nothing_to_fit_is_a_status():
     for quotes in ([], [SliceQuotes(0.05, [], [], [])]):
         fit = fit_surface(quotes)
