@@ -17,6 +17,7 @@ from periscope_analytics.calibration import fit_heston
 from periscope_analytics.calibration.result import Calibration
 from periscope_analytics.errors import Status
 from periscope_analytics.heston import HestonParams
+from periscope_assets.transforms.expiries import instants
 from periscope_assets.transforms.frames import Floats, finite, numbers
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
 from periscope_assets.transforms.surfaces.slices import SURFACE_ROWS, SURFACE_SLICES
@@ -92,16 +93,18 @@ def slopes(params: HestonParams, forward: Floats, strike: Floats, tau: Floats) -
 
 
 def select(vols: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
-    """Return the quotes that a calibration sees, from liquid ones and rows of ``surface_slices``."""
-    level = slices.set_index("expiry_at")["atm_iv"]
-    spread = np.sqrt(vols["tau_years"]) * vols["expiry_at"].map(level)
-    near = vols[(vols["log_moneyness"].abs() <= _MAX_DEVIATIONS * spread) & (vols["tau_years"] >= MIN_TAU)]
-    expiries = _evenly(np.sort(near["expiry_at"].unique()), _MAX_EXPIRIES)
+    """Return the quotes that a calibration sees, from liquid ones, by expiry and strike, and their slices."""
+    at, of_slices = instants(vols["expiry_at"]), instants(slices["expiry_at"])
+    order = np.argsort(of_slices)
+    level = numbers(slices, "atm_iv")[order][np.searchsorted(of_slices[order], at)]
+    tau, k = numbers(vols, "tau_years"), numbers(vols, "log_moneyness")
+    near = np.flatnonzero((np.abs(k) <= _MAX_DEVIATIONS * np.sqrt(tau) * level) & (tau >= MIN_TAU))
+    expiries = _evenly(np.unique(at[near]), _MAX_EXPIRIES)
     each = max(_MAX_QUOTES // max(len(expiries), 1), 5)
-    groups = dict(iter(near.sort_values("strike").groupby("expiry_at")))
-    parts = [groups[at].iloc[_evenly(np.arange(len(groups[at])), each)] for at in expiries]
-    chosen: pd.DataFrame = pd.concat(parts, ignore_index=True) if parts else near.head(0)
-    return chosen
+    first, last = (np.searchsorted(at[near], expiries, side) for side in ("left", "right"))
+    spans = zip(first.tolist(), last.tolist(), strict=True)
+    parts = [near[_evenly(np.arange(begin, end), each)] for begin, end in spans]
+    return vols.iloc[np.concatenate(parts) if parts else near]
 
 
 def _evenly(values: np.ndarray, n: int) -> np.ndarray:

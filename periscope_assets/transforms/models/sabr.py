@@ -6,14 +6,15 @@ formula and the fit (``periscope_analytics``).
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
-from periscope_analytics.calibration import fit_sabr
-from periscope_analytics.errors import Status
-from periscope_assets.transforms.frames import counts, finite, numbers
+from periscope_analytics.calibration import fit_sabr_slices
+from periscope_analytics.calibration.slices import SliceFits
+from periscope_analytics.errors import Status, labels
+from periscope_analytics.sabr import SABRParams
+from periscope_assets.transforms.expiries import instants
+from periscope_assets.transforms.frames import Floats, counts, finite, numbers
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
 from periscope_assets.transforms.surfaces.slices import SURFACE_ROWS, SURFACE_SLICES
 from periscope_assets.transforms.surfaces.vols import IMPLIED_VOLS, liquid
@@ -25,7 +26,8 @@ BETA = 1.0
 
 _MAX_DEVIATIONS = 2.5
 _ERROR_FLOOR = 5e-4
-_FREE = ("alpha", "rho", "nu")
+_FREE = {0: "alpha", 2: "rho", 3: "nu"}
+"""Fitted parameters by their place."""
 _NAMED = ("expiry_at", "expiry", "root", "tau_years", "forward")
 
 
@@ -37,9 +39,16 @@ def compute(snapshot: Snapshot) -> StageResult:
     """
     slices = snapshot.inputs["vol_surface"][SURFACE_SLICES].sort_values("expiry_at", ignore_index=True)
     vols = liquid(snapshot.inputs["implied_vols"]["implied_vols"])
-    groups = dict(iter(vols.groupby("expiry_at")))
-    rows = [_row(row, groups.get(row["expiry_at"], vols.iloc[:0])) for row in slices.to_dict("records")]
-    frame = pd.DataFrame(rows, columns=_COLUMNS)
+    expiry = np.searchsorted(instants(slices["expiry_at"]), instants(vols["expiry_at"]))
+    reach = _MAX_DEVIATIONS * numbers(slices, "atm_iv") * np.sqrt(numbers(slices, "tau_years"))
+    near = np.flatnonzero(np.abs(numbers(vols, "log_moneyness")) <= reach[expiry])
+    forward, strike, tau, iv, error = (
+        numbers(vols, name)[near] for name in ("forward", "strike", "tau_years", "mid_iv", "iv_stderr")
+    )
+    offsets = np.searchsorted(expiry[near], np.arange(len(slices) + 1))
+    weights = 1.0 / (error**2 + _ERROR_FLOOR**2)
+    fits = fit_sabr_slices(forward, strike, tau, iv, BETA, offsets, weights)
+    frame = _frame(slices, fits)
     fitted = frame[frame["rmse_bps"].notna()]
     quality = {
         "n_slices": len(fitted),
@@ -49,33 +58,37 @@ def compute(snapshot: Snapshot) -> StageResult:
     return StageResult({TABLE: frame}, quality)
 
 
-def _row(expiry: dict[Any, Any], quotes: pd.DataFrame) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(_COLUMNS, np.nan) | {name: expiry[name] for name in _NAMED}
-    row |= {"beta": BETA, "n_quotes": 0}
-    if not np.isfinite(expiry["atm_iv"]):
-        return row | {"status": expiry["status"]}
-    reach = _MAX_DEVIATIONS * expiry["atm_iv"] * np.sqrt(expiry["tau_years"])
-    near = quotes[quotes["log_moneyness"].abs() <= reach]
-    error = numbers(near, "iv_stderr")
-    forward, strike, tau, iv = (numbers(near, name) for name in ("forward", "strike", "tau_years", "mid_iv"))
-    fit = fit_sabr(forward, strike, tau, iv, BETA, weights=1.0 / (error**2 + _ERROR_FLOOR**2))
-    row |= {"n_quotes": int(np.isfinite(fit.residuals).sum()), "status": fit.status.label}
-    if fit.params is None:
-        return row
-    alpha, _, rho, nu = fit.stderr.tolist()
-    vol = fit.params.implied_vol(expiry["forward"], expiry["forward"], expiry["tau_years"])
-    return row | {
-        **{name: getattr(fit.params, name) for name in _FREE},
-        **{f"{name}_stderr": value for name, value in zip(_FREE, (alpha, rho, nu), strict=True)},
-        "atm_iv": float(vol),
-        "rmse_bps": 1e4 * fit.rmse,
-        "max_error_bps": 1e4 * fit.max_error,
-        "status": fit.status.label if np.isfinite(vol) else Status.DEGENERATE.label,
-    }
+def _frame(slices: pd.DataFrame, fits: SliceFits[SABRParams]) -> pd.DataFrame:
+    has_surface = np.isfinite(numbers(slices, "atm_iv"))
+    used = np.add.reduceat(np.append(np.isfinite(fits.residuals), 0), fits.offsets)[:-1]
+    used = np.where(np.diff(fits.offsets) > 0, used, 0)
+    values = {name: fits.parameters[:, i] for i, name in _FREE.items()}
+    errors = {f"{name}_stderr": fits.stderr[:, i] for i, name in _FREE.items()}
+    at_money = _at_money(fits, numbers(slices, "forward"), numbers(slices, "tau_years"))
+    told = np.where(np.isnan(at_money) & np.isfinite(values["alpha"]), Status.DEGENERATE, fits.status)
+    return pd.DataFrame(
+        {
+            **{name: slices[name].array for name in _NAMED},
+            **values,
+            **errors,
+            "beta": BETA,
+            "atm_iv": at_money,
+            "rmse_bps": 1e4 * fits.rmse,
+            "max_error_bps": 1e4 * fits.max_error,
+            "n_quotes": used,
+            "status": np.where(has_surface, labels(told), slices["status"].to_numpy(dtype=object)),
+        }
+    )
 
 
-_COLUMNS = [
-    *(*_NAMED, *_FREE, *(f"{name}_stderr" for name in _FREE)),
-    *("beta", "atm_iv", "rmse_bps", "max_error_bps", "n_quotes", "status"),
-]
+def _at_money(fits: SliceFits[SABRParams], forward: Floats, tau: Floats) -> Floats:
+    """Return each fit's vol at the money, NaN where there is no fit."""
+    params = [fits[i].params for i in range(len(fits))]
+    vols = [
+        np.nan if each is None else float(each.implied_vol(at, at, years))
+        for each, at, years in zip(params, forward.tolist(), tau.tolist(), strict=True)
+    ]
+    return np.array(vols, dtype=np.float64)
+
+
 STAGE = Stage("sabr_fit", (IMPLIED_VOLS, SURFACE_ROWS), "1", compute)

@@ -11,11 +11,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.extensions import ExtensionArray
 
 from periscope_analytics import black
 from periscope_analytics.errors import Status
+from periscope_assets.transforms.expiries import instants, is_labelled
 from periscope_assets.transforms.forwards import FORWARDS
-from periscope_assets.transforms.frames import Floats, counts, finite, flags, numbers
+from periscope_assets.transforms.frames import (
+    Bools,
+    Floats,
+    counts,
+    finite,
+    flags,
+    numbers,
+)
 from periscope_assets.transforms.models.heston import (
     FITTED,
     HESTON_FIT,
@@ -39,7 +48,7 @@ HISTORY = Input(
 MAD_TO_SIGMA = 1.4826
 
 _LEAST_PAST = 5
-_COLUMNS = ["contract", "expiry_at", "strike", "is_call"]
+_READ = (*("strike", "forward", "tau_years", "mid_iv", "bid_iv", "ask_iv", "iv_stderr", "vega"),)
 
 
 def compute(snapshot: Snapshot) -> StageResult:
@@ -53,36 +62,53 @@ def compute(snapshot: Snapshot) -> StageResult:
     """
     vols = snapshot.inputs["implied_vols"]["implied_vols"]
     fit = snapshot.inputs["heston_fit"]["heston_calibrations"].iloc[0].to_dict()
-    market = vols[vols["is_otm"] & (vols["status"] == "ok")].reset_index(drop=True)
-    forwards = snapshot.inputs["forward_curve"]["forwards"].set_index("expiry_at")
-    discount = market["expiry_at"].map(forwards["discount"]).to_numpy(dtype=np.float64)
+    rows = np.flatnonzero(flags(vols, "is_otm") & is_labelled(vols["status"], Status.OK.label))
+    market = {name: numbers(vols, name)[rows] for name in _READ}
+    is_call = flags(vols, "is_call")[rows]
+    discount = _discounts(vols["expiry_at"], snapshot.inputs["forward_curve"]["forwards"])[rows]
     model, model_stderr = _model(fit, market)
-    difference = numbers(market, "mid_iv") - model
-    z_score, z_basis = _z_scores(market["contract"], difference, snapshot.inputs.get(HISTORY.key))
-    frame = market[_COLUMNS].assign(
-        market_iv=market["mid_iv"],
-        model_iv=model,
-        difference=difference,
-        stderr=np.hypot(numbers(market, "iv_stderr"), model_stderr),
-        half_spread_iv=(market["ask_iv"] - market["bid_iv"]) / 2,
-        vega_usd=market["vega"],
-        z_score=z_score,
-        z_basis=z_basis,
-        edge_usd=_edge_usd(market, model, discount),
-        status=np.where(np.isfinite(model), Status.OK.label, _absence(fit)),
+    difference = market["mid_iv"] - model
+    contract = vols["contract"].array[rows]
+    z_score, z_basis = _z_scores(contract, difference, snapshot.inputs.get(HISTORY.key))
+    frame = pd.DataFrame(
+        {
+            "contract": contract,
+            "expiry_at": vols["expiry_at"].array[rows],
+            "strike": market["strike"],
+            "is_call": is_call,
+            "market_iv": market["mid_iv"],
+            "model_iv": model,
+            "difference": difference,
+            "stderr": np.hypot(market["iv_stderr"], model_stderr),
+            "half_spread_iv": (market["ask_iv"] - market["bid_iv"]) / 2,
+            "vega_usd": market["vega"],
+            "z_score": z_score,
+            "z_basis": z_basis,
+            "edge_usd": _edge_usd(market, is_call, model, discount),
+            "status": np.where(np.isfinite(model), Status.OK.label, _absence(fit)).astype(object),
+        },
+        copy=False,
     )
     return StageResult({TABLE: frame}, _quality(frame))
+
+
+def _discounts(expiry_at: pd.Series[pd.Timestamp], forwards: pd.DataFrame) -> Floats:
+    """Return the discount of each contract's expiry."""
+    at = instants(forwards["expiry_at"])
+    order = np.argsort(at)
+    where = np.searchsorted(at[order], instants(expiry_at))
+    return np.asarray(numbers(forwards, "discount")[order][where])
 
 
 def _absence(fit: Mapping[Any, Any]) -> str:
     return Status.OUT_OF_RANGE.label if fit["status"] in FITTED else str(fit["status"])
 
 
-def _model(fit: Mapping[Any, Any], market: pd.DataFrame) -> tuple[Floats, Floats]:
+def _model(fit: Mapping[Any, Any], market: Mapping[str, Floats]) -> tuple[Floats, Floats]:
     """Return the model's vols and their errors, NaN where there is none so near to settlement."""
-    vols, errors = np.full(len(market), np.nan), np.full(len(market), np.nan)
+    forward, strike, tau = (market[name] for name in ("forward", "strike", "tau_years"))
+    vols, errors = np.full(len(tau), np.nan), np.full(len(tau), np.nan)
     params = params_of(fit)
-    forward, strike, tau = (numbers(market, name) for name in ("forward", "strike", "tau_years"))
     rows = tau >= MIN_TAU
     if params is not None and rows.any():
         vols[rows], by = slopes(params, forward[rows], strike[rows], tau[rows])
@@ -98,7 +124,7 @@ def _covariance(fit: Mapping[Any, Any]) -> Floats:
 
 
 def _z_scores(
-    contract: pd.Series, difference: Floats, history: Mapping[str, pd.DataFrame] | None
+    contract: ExtensionArray, difference: Floats, history: Mapping[str, pd.DataFrame] | None
 ) -> tuple[Floats, np.ndarray]:
     known = difference[np.isfinite(difference)]
     scale = MAD_TO_SIGMA * float(np.median(np.abs(known))) if len(known) else 0.0
@@ -113,18 +139,17 @@ def _z_scores(
     return z, basis
 
 
-def _edge_usd(market: pd.DataFrame, model: Floats, discount: Floats) -> Floats:
-    columns = [numbers(market, name) for name in ("forward", "strike", "tau_years")]
-    is_call = flags(market, "is_call")
+def _edge_usd(market: Mapping[str, Floats], is_call: Bools, model: Floats, discount: Floats) -> Floats:
+    columns = [market[name] for name in ("forward", "strike", "tau_years")]
 
     def value(vol: Floats) -> Floats:
-        whole, rows = np.full(len(market), np.nan), np.isfinite(vol)
+        whole, rows = np.full(len(vol), np.nan), np.isfinite(vol)
         forward, strike, tau = (column[rows] for column in columns)
         whole[rows] = black.price(forward, strike, tau, vol[rows], is_call[rows], discount[rows])
         return whole
 
     fair = value(model)
-    over_ask, under_bid = fair - value(numbers(market, "ask_iv")), fair - value(numbers(market, "bid_iv"))
+    over_ask, under_bid = fair - value(market["ask_iv"]), fair - value(market["bid_iv"])
     return np.where(over_ask > 0, over_ask, np.where(under_bid < 0, under_bid, np.nan))
 
 

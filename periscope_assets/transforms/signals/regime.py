@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
 import pandas as pd
 
-NEAR, FAR = 30, 91
+from periscope_assets.transforms.frames import numbers
+
+NEAR, FAR = 30.0, 91.0
 HIGH_PERCENTILE = 0.8
 CALM, STRESSED, TRENDING, UNKNOWN = "calm", "stressed", "trending", "unknown"
 
@@ -31,11 +34,15 @@ def regime(metrics: pd.DataFrame) -> str:
     days. Else ``trending``: the last month has realised more than the next one implies. Else ``calm``;
     ``unknown`` without a vol at 30 days.
     """
-    fixed = metrics[metrics["basis"] == "constant_maturity"].set_index("tenor_days")
-    if NEAR not in fixed.index:
+    fixed = (metrics["basis"] == "constant_maturity").to_numpy()
+    days, vol, percentile, realized = (
+        numbers(metrics, name)[fixed] for name in ("tenor_days", "atm_iv", "iv_percentile", "realized_vol")
+    )
+    near, far = np.flatnonzero(days == NEAR), np.flatnonzero(days == FAR)
+    if not len(near):
         return UNKNOWN
-    near = fixed.loc[NEAR]
-    far = fixed.loc[FAR, "atm_iv"] if FAR in fixed.index else float("inf")
-    if near["iv_percentile"] >= HIGH_PERCENTILE or near["atm_iv"] > far:
+    i = near[0]
+    inverted = bool(len(far)) and vol[i] > vol[far[0]]
+    if percentile[i] >= HIGH_PERCENTILE or inverted:
         return STRESSED
-    return TRENDING if near["realized_vol"] > near["atm_iv"] else CALM
+    return TRENDING if realized[i] > vol[i] else CALM

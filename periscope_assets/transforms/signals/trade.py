@@ -6,16 +6,18 @@ What belongs here: ``trade_signals``. What does not: any single rule (``generato
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from datetime import UTC
-from typing import cast
+from typing import Any, cast
 
+import numpy as np
 import pandas as pd
 
-from periscope_assets.transforms.frames import counts, finite
 from periscope_assets.transforms.models.ou import OU_FIT
 from periscope_assets.transforms.models.ou import SKEW as SKEW
 from periscope_assets.transforms.models.ou import TABLE as OU_TABLE
 from periscope_assets.transforms.signals import generators
+from periscope_assets.transforms.signals.generators import Candidates
 from periscope_assets.transforms.signals.mispricing import MISPRICING
 from periscope_assets.transforms.signals.mispricing import TABLE as MISPRICINGS
 from periscope_assets.transforms.signals.regime import regime
@@ -39,17 +41,18 @@ def compute(snapshot: Snapshot) -> StageResult:
         generators.mean_reversion(snapshot.inputs["ou_fit"][OU_TABLE], market),
         generators.term_structure(metrics, market),
     ]
-    some = [part for part in parts if len(part)]
-    candidates = pd.concat(some, ignore_index=True) if some else parts[0]
-    candidates["expiry_at"] = pd.to_datetime(candidates["expiry_at"], utc=True)
+    names = (*generators.NAMES, *generators.NUMBERS)
+    candidates = {name: np.concatenate([part[name] for part in parts]) for name in names}
     limits = cast("dict[str, float]", snapshot.settings["signals"])
-    weighed = weigh(candidates, regime(metrics), limits)
+    state = regime(metrics)
+    weighed = weigh(candidates, state, limits)
     stamp = snapshot.as_of.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     named = zip(weighed["generator"], weighed["instrument"], weighed["direction"], strict=True)
-    frame = weighed.assign(
-        signal_id=[signal_id(generator, instrument, stamp, side) for generator, instrument, side in named]
-    )[_COLUMNS]
-    return StageResult({TABLE: frame}, _quality(frame, mispricings, metrics))
+    ids = [signal_id(generator, instrument, stamp, side) for generator, instrument, side in named]
+    columns: dict[str, Any] = {**weighed, "signal_id": np.array(ids, dtype=object)}
+    columns["expiry_at"] = pd.DatetimeIndex(weighed["expiry_at"]).tz_localize("UTC")
+    frame = pd.DataFrame({name: columns[name] for name in _COLUMNS}, copy=False)
+    return StageResult({TABLE: frame}, _quality(weighed, mispricings, state))
 
 
 def signal_id(generator: str, instrument: str, as_of: str, direction: str) -> str:
@@ -58,27 +61,27 @@ def signal_id(generator: str, instrument: str, as_of: str, direction: str) -> st
 
 
 def _quality(
-    frame: pd.DataFrame, mispricings: pd.DataFrame, metrics: pd.DataFrame
+    weighed: Candidates, mispricings: pd.DataFrame, state: str
 ) -> dict[str, float | int | str | bool | None]:
-    pending = frame[frame["state"] == PENDING]
+    pending = weighed["state"] == PENDING
     n_priced = int((mispricings["status"] == "ok").sum())
-    by_contract = int((frame["generator"] == generators.RELATIVE_VALUE).sum())
+    by_contract = int((weighed["generator"] == generators.RELATIVE_VALUE).sum())
+    told = Counter(weighed["direction"][pending]) + Counter(weighed["generator"][pending])
     return {
-        "n_signals": len(pending),
-        "n_candidates": len(frame),
-        "n_overruled": int((frame["state"] == OVERRULED).sum()),
+        "n_signals": int(pending.sum()),
+        "n_candidates": len(pending),
+        "n_overruled": int((weighed["state"] == OVERRULED).sum()),
         "n_priced": n_priced,
         "signal_share": by_contract / n_priced if n_priced else 0.0,
-        **counts(pending["direction"], "n"),
-        **counts(pending["generator"], "n"),
-        "greatest_edge_bps": finite(pending["edge_iv"].max() * 1e4) if len(pending) else None,
-        "regime": regime(metrics),
+        **{f"n_{name}": n for name, n in sorted(told.items())},
+        "greatest_edge_bps": 1e4 * float(weighed["edge_iv"][pending].max()) if pending.any() else None,
+        "regime": state,
     }
 
 
-_COLUMNS = [
-    "signal_id",
-    *generators.COLUMNS[:-2],
-    *("confidence", "regime", "rank", "state", "reason", "decision"),
-]
+_COLUMNS = (
+    *("signal_id", "generator", "instrument", "contract", "expiry_at", "strike", "is_call", "tenor_days"),
+    *("direction", "entry_iv", "fair_iv", "half_spread_iv", "vega_usd", "edge_iv", "edge_usd"),
+    *("edge_stderr", "z_score", "confidence", "regime", "rank", "state", "reason", "decision"),
+)
 STAGE = Stage("trade_signals", (MISPRICING, SKEW, OU_FIT), "2", compute, settings=("signals",))
