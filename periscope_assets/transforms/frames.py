@@ -14,6 +14,8 @@ from typing import cast
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from periscope_analytics.daycount import year_fraction
@@ -90,7 +92,18 @@ def _column_bytes(column: pd.Series) -> bytes:
         values = column.to_numpy(dtype="<f8", na_value=np.nan) + 0.0
         values[np.isnan(values)] = np.nan
         return values.tobytes()
+    if isinstance(column.dtype, pd.StringDtype):
+        return _joined_texts(column)
     return _joined(column.tolist()).encode()
+
+
+def _joined_texts(column: pd.Series) -> bytes:
+    """Return what :func:`_joined` does, without a Python object for each text."""
+    given = pa.array(column.array, type=pa.large_string(), from_pandas=True)
+    cells = given.combine_chunks() if isinstance(given, pa.ChunkedArray) else given
+    filled = pc.fill_null(cells, _ABSENT) if cells.null_count else cells
+    whole = pa.ListArray.from_arrays([0, len(filled)], filled)
+    return bytes(pc.binary_join(whole, pa.scalar(_SEPARATOR, pa.large_string()))[0].as_buffer())
 
 
 def _joined(values: list[object]) -> str:

@@ -8,14 +8,18 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeVar
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from periscope_assets.sources.base import ParsedChain, RawPayload, SourceError
 from periscope_assets.sources.layouts import cells, times
-from periscope_assets.sources.layouts.contracts import Contract, check_agrees, occ, strikes, symbol_of
-from periscope_assets.sources.layouts.rows import group_chains, quote_frame
+from periscope_assets.sources.layouts.contracts import Contracts, occ_contracts, symbol_of
+from periscope_assets.sources.layouts.rows import column_frame
+
+_T = TypeVar("_T", bound=np.generic)
 
 _SIDE = ("Last Sale", "Net", "Bid", "Ask", "Volume", "IV", "Delta", "Gamma", "Open Interest")
 _HEADER = ("Expiration Date", "Calls", *_SIDE, "Strike", "Puts", *_SIDE)
@@ -102,44 +106,65 @@ def _spot(name: str, preamble: Sequence[str]) -> float:
     return float(match[1].replace(",", ""))
 
 
-def _interleave(left: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.column_stack([left, right]).ravel()
+def _interleave(left: NDArray[_T], right: NDArray[_T]) -> NDArray[_T]:
+    both: NDArray[_T] = np.stack([left, right], axis=1).ravel()
+    return both
 
 
-def _side(table: cells.Table, column: str, is_call: bool) -> list[Contract]:
-    contracts = table.convert(column, occ, "an OCC contract symbol")
-    check_agrees(table, column, contracts, [is_call] * len(contracts), "is_call")
+def _side(table: cells.Table, column: str, is_call: bool) -> Contracts:
+    contracts = occ_contracts(table, column)
+    contracts.check_agrees(table, column, contracts.is_call, np.full(len(table), is_call))
     return contracts
+
+
+def _check_expiries(table: cells.Table, contracts: Contracts) -> None:
+    column, expected = "Expiration Date", "a date like 'Thu Sep 14 2023'"
+    dates, codes = table.coded(column, times.weekday_date, expected)
+    stated = np.array(contracts.expiries, dtype="datetime64[D]")[contracts.expiry_codes]
+    contracts.check_agrees(table, column, stated, np.array(dates, dtype="datetime64[D]")[codes])
 
 
 def _chain(table: cells.Table, as_of: datetime, spot: float) -> ParsedChain:
     calls, puts = _side(table, "Calls", True), _side(table, "Puts", False)
-    expiries = table.convert("Expiration Date", times.weekday_date, "a date like 'Thu Sep 14 2023'")
-    check_agrees(table, "Expiration Date", calls, expiries, "expiry")
-    check_agrees(table, "Expiration Date", puts, expiries, "expiry")
-    strike = strikes(table, "Strike", calls)
-    check_agrees(table, "Strike", puts, strike.tolist(), "strike")
-    contracts = [contract for pair in zip(calls, puts, strict=True) for contract in pair]
+    strike = table.numbers("Strike", blank=False)
+    for side in (calls, puts):
+        _check_expiries(table, side)
+    for side in (calls, puts):
+        side.check_agrees(table, "Strike", side.strike, strike)
+    symbol = _one_symbol(table, calls, puts)
     numbers = {
         column: _interleave(table.numbers(f"Calls {name}"), table.numbers(f"Puts {name}"))
         for column, name in _NUMBERS.items()
     }
-    rows = quote_frame(
-        contracts,
-        strike=np.repeat(strike, 2),
+    rows = column_frame(
+        _paired(calls, puts),
         underlying_price=np.full(2 * len(table), spot),
         raw_line=np.repeat(table.raw_line, 2),
         **numbers,
     )
-    return group_chains(rows, _one_symbol(table, calls, puts), [as_of] * len(rows), lambda *_: spot)[0]
+    return ParsedChain(symbol, as_of, spot, rows, len(rows))
 
 
-def _one_symbol(table: cells.Table, calls: Sequence[Contract], puts: Sequence[Contract]) -> list[str]:
-    symbol = symbol_of(calls[0].root)
+def _paired(calls: Contracts, puts: Contracts) -> Contracts:
+    """Return the contracts of both sides, call and put of a line together."""
+    n = len(calls.names)
+    return Contracts(
+        pa.concat_arrays([calls.names, puts.names]).take(_interleave(np.arange(n), np.arange(n, 2 * n))),
+        calls.roots + puts.roots,
+        _interleave(calls.root_codes, puts.root_codes + len(calls.roots)),
+        calls.expiries + puts.expiries,
+        _interleave(calls.expiry_codes, puts.expiry_codes + len(calls.expiries)),
+        _interleave(calls.is_call, puts.is_call),
+        _interleave(calls.strike, puts.strike),
+    )
+
+
+def _one_symbol(table: cells.Table, calls: Contracts, puts: Contracts) -> str:
+    symbol = symbol_of(calls.roots[calls.root_codes[0]])
     for column, contracts in (("Calls", calls), ("Puts", puts)):
-        roots = {root for root in {contract.root for contract in contracts} if symbol_of(root) != symbol}
-        if roots:
-            row = next(i for i, contract in enumerate(contracts) if contract.root in roots)
-            problem = f"{cells.cut(contracts[row].name)} is not on {symbol} like the rows above"
+        others = np.array([symbol_of(root) != symbol for root in contracts.roots])[contracts.root_codes]
+        if others.any():
+            row = int(np.argmax(others))
+            problem = f"{cells.cut(contracts.names[row].as_py())} is not on {symbol} like the rows above"
             raise table.error(row, column, f"{problem}; supply one file per underlying")
-    return [symbol] * (2 * len(calls))
+    return symbol

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from operator import attrgetter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from periscope_analytics.conventions import check_symbol, listing
+from periscope_assets.sources.base import SourceError
 from periscope_assets.sources.layouts.cells import Table, cut
 from periscope_assets.sources.layouts.times import plausible_date, short_month
 
@@ -24,6 +29,11 @@ _OCC = re.compile(r"([A-Z][A-Z0-9.]{0,5}) *([0-9]{6})([CP])([0-9]{8})")
 _DERIBIT = re.compile(
     r"([A-Z][A-Z0-9_]{1,14})-([0-9]{1,2})([A-Z]{3})([0-9]{2})-([0-9]{1,9}(?:d[0-9]{1,6})?)-([CP])"
 )
+
+
+_TAIL = 15
+_DIGITS = [*range(6), *range(7, 15)]
+_POWERS = 10 ** np.arange(7, -1, -1)
 
 
 class Contract(NamedTuple):
@@ -54,6 +64,112 @@ def occ(text: str) -> Contract:
 @lru_cache(maxsize=4096)
 def _occ_day(text: str) -> date:
     return plausible_date(2000 + int(text[:2]), int(text[2:4]), int(text[4:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Contracts:
+    """Contracts of n rows by column; of roots and expiries the distinct ones, and each row's position.
+
+    Attributes
+    ----------
+    names : pyarrow array of string
+    roots, expiries : list
+    root_codes, expiry_codes : ndarray of int, shape (n,)
+    is_call : ndarray of bool, shape (n,)
+    strike : ndarray of float, shape (n,), USD
+    """
+
+    names: Any
+    roots: list[str]
+    root_codes: NDArray[np.int64]
+    expiries: list[date]
+    expiry_codes: NDArray[np.int64]
+    is_call: NDArray[np.bool_]
+    strike: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, contracts: Sequence[Contract]) -> Contracts:
+        """Return contracts by column."""
+        root_codes, roots = pd.factorize(_objects([each.root for each in contracts]))
+        expiry_codes, expiries = pd.factorize(_objects([each.expiry for each in contracts]))
+        return cls(
+            pa.array([each.name for each in contracts], pa.large_string()),
+            list(roots),
+            np.asarray(root_codes, dtype=np.int64),
+            list(expiries),
+            np.asarray(expiry_codes, dtype=np.int64),
+            np.array([each.is_call for each in contracts], dtype=bool),
+            np.array([each.strike for each in contracts], dtype=np.float64),
+        )
+
+    def check_agrees(
+        self, table: Table, column: str, stated: NDArray[Any], values: NDArray[Any] | Sequence[Any]
+    ) -> None:
+        """Raise SourceError at the first row where what a contract symbol has `stated` is another value."""
+        differs = np.asarray(stated != np.asarray(values))
+        if differs.any():
+            row = int(np.argmax(differs))
+            raise _contradiction(table, row, column, values[row], self.names[row].as_py())
+
+
+def _objects(values: Sequence[object]) -> NDArray[np.object_]:
+    result = np.empty(len(values), dtype=object)
+    result[:] = values
+    return result
+
+
+def occ_contracts(table: Table, column: str) -> Contracts:
+    """Read a column of OCC symbols as :func:`occ` reads each of them.
+
+    Raises
+    ------
+    SourceError
+        At the first cell that is no OCC symbol.
+    """
+    read = _occ_columns(table.columns[column])
+    return read or Contracts.of(table.convert(column, occ, "an OCC contract symbol"))
+
+
+def _occ_columns(texts: Any) -> Contracts | None:
+    """Read symbols by slicing all of them at once; None where one is not as it should be."""
+    if not pa.types.is_string(texts.type) or texts.null_count or not len(texts):
+        return None
+    tail = _tails(texts)
+    if tail is None:
+        return None
+    digits = tail[:, _DIGITS] - ord("0")
+    side = tail[:, 6]
+    is_call = side == ord("C")
+    if (digits > 9).any() or not (is_call | (side == ord("P"))).all():
+        return None
+    days, expiry_codes = np.unique(digits[:, :6] @ _POWERS[2:], return_inverse=True)
+    prefixes = pc.dictionary_encode(pc.utf8_slice_codeunits(texts, 0, stop=-_TAIL))
+    given = prefixes.dictionary.to_pylist()
+    try:
+        roots = [occ(f"{prefix}{'240101C00001000'}").root for prefix in given]
+        expiries = [_occ_day(f"{day:06d}") for day in days.tolist()]
+    except ValueError:
+        return None
+    names = pc.replace_substring(texts, " ", "") if any(" " in prefix for prefix in given) else texts
+    return Contracts(
+        names.cast(pa.large_string()),
+        roots,
+        np.asarray(prefixes.indices, dtype=np.int64),
+        expiries,
+        expiry_codes,
+        is_call,
+        (digits[:, 6:] @ _POWERS) / 1000,
+    )
+
+
+def _tails(texts: Any) -> NDArray[np.uint8] | None:
+    """Return what follows the root, day to strike, one row of bytes each; None if a text is too short."""
+    _, ends, content = texts.buffers()
+    offsets = np.frombuffer(ends, dtype=np.int32)[texts.offset : texts.offset + len(texts) + 1]
+    if np.diff(offsets).min() <= _TAIL:
+        return None
+    given = np.lib.stride_tricks.sliding_window_view(np.frombuffer(content, dtype=np.uint8), _TAIL)
+    return np.asarray(given[offsets[1:] - _TAIL])
 
 
 def deribit(text: str) -> Contract:
@@ -103,11 +219,12 @@ def check_agrees(
         return
     for row, (contract, value) in enumerate(zip(contracts, values, strict=True)):
         if getattr(contract, part) != value:
-            raise table.error(
-                row,
-                column,
-                f"{cut(str(value))} contradicts the contract {cut(contract.name)}; correct one of them",
-            )
+            raise _contradiction(table, row, column, value, contract.name)
+
+
+def _contradiction(table: Table, row: int, column: str, value: object, name: str) -> SourceError:
+    problem = f"{cut(str(value))} contradicts the contract {cut(name)}; correct one of them"
+    return table.error(row, column, problem)
 
 
 def strikes(table: Table, column: str, contracts: Sequence[Contract]) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ What does not: reading cells.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from periscope_analytics.conventions import listing
 from periscope_assets.sources.base import QUOTE_COLUMNS, ParsedChain
-from periscope_assets.sources.layouts.contracts import Contract
+from periscope_assets.sources.layouts.contracts import Contract, Contracts
 
 
 def quote_frame(contracts: Sequence[Contract], **columns: ArrayLike) -> pd.DataFrame:
@@ -45,14 +45,43 @@ def coded_frame(
     settlements = {root: listing(root).settlement for root in {contract.root for contract in contracts}}
     expiries = np.empty(len(contracts), dtype=object)
     expiries[:] = [contract.expiry for contract in contracts]
-    known: dict[str, object] = {
+    known = {
         "contract": _texts([contract.name for contract in contracts], codes),
         "root": _texts([contract.root for contract in contracts], codes),
         "expiry": expiries[codes],
         "settlement": _texts([settlements[contract.root] for contract in contracts], codes),
         "is_call": np.array([contract.is_call for contract in contracts], dtype=bool)[codes],
     } | dict(columns)
-    blank = np.full(len(codes), np.nan)
+    return _framed(known, len(codes))
+
+
+def column_frame(contracts: Contracts, **columns: ArrayLike) -> pd.DataFrame:
+    """Return rows as :func:`quote_frame` does, from contracts that were read by column.
+
+    Parameters
+    ----------
+    contracts : Contracts of n rows
+    **columns : array_like, shape (n,)
+    """
+    expiries = np.empty(len(contracts.expiries), dtype=object)
+    expiries[:] = contracts.expiries
+    settlements = [listing(root).settlement for root in contracts.roots]
+    return _framed(
+        {
+            "contract": pd.array(contracts.names, dtype="str"),
+            "root": _texts(contracts.roots, contracts.root_codes),
+            "expiry": expiries[contracts.expiry_codes],
+            "settlement": _texts(settlements, contracts.root_codes),
+            "is_call": contracts.is_call,
+            "strike": contracts.strike,
+            **columns,
+        },
+        len(contracts.names),
+    )
+
+
+def _framed(known: Mapping[str, object], n_rows: int) -> pd.DataFrame:
+    blank = np.full(n_rows, np.nan)
     return pd.DataFrame(
         {key: pd.Series(known.get(key, blank), dtype=kind) for key, kind in QUOTE_COLUMNS.items()}
     )
