@@ -4,7 +4,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 FIND_PYTHON := for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { command -v $$p; break; }; done
 
-.PHONY: help demo up stop test test-nightly lint format lock bench snapshot clean
+.PHONY: help demo up stop test test-nightly coverage lint format lock bench snapshot clean
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -25,6 +25,12 @@ test: .venv/.ready lint ## the whole test suite
 
 test-nightly: .venv/.ready ## the long soaks, in full
 	@HYPOTHESIS_PROFILE=nightly PERISCOPE_NIGHTLY=1 $(BIN)/python -m pytest -n 2 --dist loadfile --timeout 3600
+
+coverage: .venv/.ready ## lines of the analytics that tests run, kernels as Python; fails under 95 %
+	@rm -f .coverage .coverage.*
+	@$(BIN)/python -m coverage run --parallel-mode --source=periscope_analytics -m pytest -q tests/analytics -m "not nightly" -k "not uncompiled"
+	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run --parallel-mode --source=periscope_analytics -m tests.analytics.kernel_cases > /dev/null
+	@$(BIN)/python -m coverage combine -q && $(BIN)/python -m coverage report --skip-covered --show-missing --fail-under=95
 
 lint: .venv/.ready ## ruff, mypy strict
 	@$(BIN)/ruff check --quiet . && $(BIN)/ruff format --quiet --check . && $(BIN)/mypy --no-error-summary

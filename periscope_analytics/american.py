@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from periscope_analytics.arguments import Flags, Floats, columns, floats
+from periscope_analytics.arguments import Flags, Floats, columns, floats, together
 from periscope_analytics.black import bsm_price, greeks
 from periscope_analytics.bracket import Function, chandrupatla
 from periscope_analytics.errors import Status
@@ -165,7 +165,7 @@ def early_exercise_premium(
 def escrowed(tau: ArrayLike, rate: ArrayLike, dividends: Dividends | None) -> NDArray[np.float64]:
     """Return the present value of the dividends due before each expiry; parameters as in :func:`price`."""
     amounts, times = _schedule(dividends)
-    t, r = np.broadcast_arrays(floats("tau", tau), floats("rate", rate))
+    t, r = together(tau=tau, rate=rate)
     due = (times > 0.0) & (times < t[..., None])
     with np.errstate(all="ignore"):
         return np.asarray(np.sum(np.where(due, amounts * np.exp(-r[..., None] * times), 0.0), axis=-1))

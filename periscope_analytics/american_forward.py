@@ -168,6 +168,7 @@ class _Terms(NamedTuple):
     discount: Floats
 
 
+@np.errstate(all="ignore")
 def _without_premium(
     terms: _Terms, forward: Floats, active: NDArray[np.intp], dividends: Dividends | None
 ) -> ForwardFits:

@@ -68,9 +68,9 @@ def quote_vols(
     list of ImpliedVol
         As :func:`american.implied_vol`, the vols to 5e-6 at worst, 1e-7 typically.
     """
-    carry = (options.rate - options.dividend_yield) * options.tau
-    base = options.spot - escrowed(options.tau, options.rate, dividends)
+    paid = escrowed(options.tau, options.rate, dividends)
     with np.errstate(all="ignore"):
+        carry, base = (options.rate - options.dividend_yield) * options.tau, options.spot - paid
         forward, discount = base * np.exp(carry), np.exp(-options.rate * options.tau)
         start = european_vol(mid, forward, options.strike, options.tau, options.is_call, discount).sigma
         vega = greeks(forward, options.strike, options.tau, start, options.is_call, discount).vega

@@ -53,6 +53,23 @@ def not_negative(name: str, value: Floats) -> None:
         raise ValueError(f"{name}: must not be negative, least is {np.nanmin(value)}")
 
 
+def together(**values: ArrayLike) -> list[Floats]:
+    """Return the named numbers broadcast against each other, to be read only.
+
+    Raises
+    ------
+    ValueError
+        If a value is not numeric or shapes do not broadcast, naming the arguments.
+    """
+    arrays = [floats(name, value) for name, value in values.items()]
+    try:
+        shape = np.broadcast_shapes(*(array.shape for array in arrays))
+    except ValueError as error:
+        given = ", ".join(f"{name} {array.shape}" for name, array in zip(values, arrays, strict=True))
+        raise ValueError(f"shapes do not broadcast: {given}") from error
+    return [array if array.shape == shape else np.broadcast_to(array, shape) for array in arrays]
+
+
 def columns(
     is_call: ArrayLike, *, tile: int | None = None, **values: ArrayLike
 ) -> tuple[tuple[int, ...], Flags, list[Floats]]:

@@ -25,7 +25,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from periscope_analytics.arguments import Flags, Floats, columns, floats, not_negative
+from periscope_analytics.arguments import Flags, Floats, columns, not_negative, together
 from periscope_analytics.kernels.black import greeks_many
 from periscope_analytics.kernels.black_lanes import BLOCK, greeks_lanes
 from periscope_analytics.threads import in_parts
@@ -197,11 +197,10 @@ def bsm_price(
     ValueError
         As :func:`price`.
     """
-    t = floats("tau", tau)
+    s, t, r, q = together(spot=spot, tau=tau, rate=rate, dividend_yield=dividend_yield)
     not_negative("tau", t)
-    r, q = floats("rate", rate), floats("dividend_yield", dividend_yield)
     with np.errstate(all="ignore"):
-        forward = floats("spot", spot) * np.exp((r - q) * t)
+        forward = s * np.exp((r - q) * t)
         discount = np.exp(-r * t)
     return price(forward, strike, t, vol, is_call, discount)
 
@@ -224,12 +223,11 @@ def bsm_greeks(
     ----------
     Haug (1998), ch. 1.3.
     """
-    t = floats("tau", tau)
+    s, t, r, q = together(spot=spot, tau=tau, rate=rate, dividend_yield=dividend_yield)
     not_negative("tau", t)
-    r, q = floats("rate", rate), floats("dividend_yield", dividend_yield)
     with np.errstate(all="ignore"):
         growth = np.exp((r - q) * t)
-        forward = floats("spot", spot) * growth
+        forward = s * growth
         shape, call, (f, k, t_each, v, d, r_each) = columns(
             is_call, forward=forward, strike=strike, tau=t, vol=vol, discount=np.exp(-r * t), rate=r
         )

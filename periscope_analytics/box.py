@@ -34,6 +34,9 @@ LEAST_ERROR = 3e-4
 
 GREATEST_ERROR = 0.02
 _FAR = 2.0
+_FURTHEST = 1.0
+"""Rates that lie further from the curve are no rates."""
+
 _ITERATIONS = 5
 
 
@@ -44,6 +47,7 @@ class ZeroRates(NamedTuple):
     stderr: Floats
 
 
+@np.errstate(all="ignore")
 def fit_zero_rates(
     tau: Floats, curve: Floats, discount: Floats, discount_stderr: Floats, spread: float = SPREAD
 ) -> ZeroRates:
@@ -63,11 +67,18 @@ def fit_zero_rates(
     Returns
     -------
     ZeroRates
-        The error is at most `spread`; those beyond two errors count ever less.
+        The error is at most `spread`; those beyond two errors count ever less, those beyond 100 % nothing.
+
+    Raises
+    ------
+    ValueError
+        If `spread` is not between 0 and 1.
     """
     with np.errstate(all="ignore"):
         own, error = -np.log(discount) / tau, discount_stderr / discount / tau
-    told = (tau > 0.0) & np.isfinite(own) & (error < GREATEST_ERROR)
+    if not 0.0 < spread < 1.0:
+        raise ValueError(f"spread: expected a number between 0 and 1, got {spread}")
+    told = (tau > 0.0) & (np.abs(own - curve) < _FURTHEST) & (error < GREATEST_ERROR)
     rate, stderr = curve.copy(), np.full(len(tau), spread)
     ahead = np.flatnonzero(tau > 0.0)
     if not np.any(told):

@@ -259,5 +259,18 @@ def two_sided(
 
 
 def weighted_median(value: Floats, weight: Floats) -> float:
-    """Return the value at which half of the weight lies below; the mean of two if it lies between them."""
+    """Return the value at which half of the weight lies below; the mean of two if it lies between them.
+
+    NaN without values, or unless all are finite and weights finite, not negative and somewhere positive.
+
+    Raises
+    ------
+    ValueError
+        If `value` and `weight` are not columns of one length.
+    """
+    if value.ndim != 1 or value.shape != weight.shape:
+        raise ValueError(f"value, weight: expected columns of one length, got {value.shape}, {weight.shape}")
+    sound = np.all(np.isfinite(value)) and np.all((weight >= 0.0) & (weight < _GREATEST))
+    if not (sound and np.any(weight > 0.0)):
+        return np.nan
     return float(parity.weighted_median(value, weight))

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from periscope_analytics.arguments import columns
+from periscope_analytics.arguments import columns, together
 from periscope_analytics.errors import Status
 from periscope_analytics.implied_vol import implied_vol as black_implied_vol
 from periscope_analytics.kernels.heston import prices
@@ -146,7 +146,7 @@ class HestonParams:
             finite and positive, and so far out that the out-of-the-money value is below about 1e-13 of the
             forward.
         """
-        f, strikes = np.asarray(forward, dtype=np.float64), np.asarray(strike, dtype=np.float64)
+        f, strikes, _ = together(forward=forward, strike=strike, tau=tau)
         is_call = strikes > f
         value = self.price(f, strikes, tau, is_call, tolerance=VOL_TOLERANCE)
         resolved = np.where(value > VOL_TOLERANCE * f, value, np.nan)

@@ -206,6 +206,7 @@ class ForwardCurve:
         if np.any(np.diff(self.tau) <= 0.0):
             raise ValueError("tau: must increase strictly")
 
+    @np.errstate(all="ignore")
     def forward_at(self, tau: ArrayLike) -> NDArray[np.float64]:
         """Return the forward at each time; raises ``ValueError`` for a negative tau."""
         time = _times(tau)
@@ -216,6 +217,7 @@ class ForwardCurve:
         slope = (np.diff(node) / np.diff(self.tau))[segment]
         return np.asarray(np.exp(node[segment] + slope * (time - self.tau[segment])))
 
+    @np.errstate(all="ignore")
     def discount_at(self, tau: ArrayLike) -> NDArray[np.float64]:
         """Return the discount factor at each time; raises ``ValueError`` for a negative tau."""
         time = _times(tau)

@@ -31,6 +31,7 @@ Floats = NDArray[np.float64]
 Barrier = Literal["up_out", "up_in", "down_out", "down_in"]
 
 LONGEST_STEP = 1.0 / 52.0
+MOST_STEPS = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -83,7 +84,7 @@ def simulate(
     seed : int
         Not negative; of NumPy's PCG64.
     longest_step : float
-        Years; between two times as many equal steps are taken as it needs.
+        Years; between two times as many equal steps are taken as it needs, a million in all at most.
     antithetic : bool
         Whether the second half of the paths mirrors the first half's normals.
 
@@ -100,13 +101,15 @@ def simulate(
         raise ValueError(f"n_paths: expected at least 4, and even for antithetic paths, got {n_paths}")
     if not longest_step > 0.0:
         raise ValueError(f"longest_step: must be positive, got {longest_step}")
+    if when[-1] / longest_step > MOST_STEPS:
+        raise ValueError(f"longest_step: {longest_step} makes more than {MOST_STEPS:,} steps")
     if seed < 0:
         raise ValueError(f"seed: must not be negative, got {seed}")
     random = np.random.Generator(np.random.PCG64(seed))
     x, v = np.zeros(n_paths), np.full(n_paths, params.v0)
     ratio, variance = np.empty((when.size, n_paths)), np.empty((when.size, n_paths))
     for i, gap in enumerate(gaps.tolist()):
-        n_steps = int(np.ceil(gap / longest_step * (1.0 - 1e-12)))
+        n_steps = max(int(np.ceil(gap / longest_step * (1.0 - 1e-12))), 1)
         constants = _constants(params, gap / n_steps)
         for _ in range(n_steps):
             advance(x, v, *_normals(random, n_paths, antithetic), constants)

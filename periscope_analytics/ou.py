@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from periscope_analytics.arguments import floats, not_negative
+from periscope_analytics.arguments import floats, not_negative, together
 
 Floats = NDArray[np.float64]
 
@@ -60,12 +60,14 @@ class OUParams:
         """Standard deviation in the long run."""
         return self.sigma / float(np.sqrt(2.0 * self.kappa))
 
+    @np.errstate(all="ignore")
     def mean(self, x: ArrayLike, dt: ArrayLike) -> Floats:
         """Return the expected value `dt` after the value `x`."""
-        step, now = floats("dt", dt), floats("x", x)
+        step, now = together(dt=dt, x=x)
         not_negative("dt", step)
         return np.asarray(self.theta + (now - self.theta) * np.exp(-self.kappa * step))
 
+    @np.errstate(all="ignore")
     def deviation(self, dt: ArrayLike) -> Floats:
         """Return the standard deviation of the value `dt` from now."""
         step = floats("dt", dt)

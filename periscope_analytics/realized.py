@@ -100,6 +100,7 @@ def yang_zhang(
     return _annual(variance)
 
 
+@np.errstate(all="ignore")
 def cone(vol: ArrayLike, quantiles: ArrayLike = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)) -> NDArray[np.float64]:
     """Return the quantiles of the estimates of one window that are present; a row of a volatility cone.
 

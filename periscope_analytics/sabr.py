@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from periscope_analytics.arguments import floats, not_negative
+from periscope_analytics.arguments import not_negative, together
 from periscope_analytics.kernels.sabr import vols
 
 Floats = NDArray[np.float64]
@@ -84,13 +84,8 @@ class SABRParams:
         ValueError
             If tau is negative or shapes do not broadcast.
         """
-        named = {"forward": forward, "strike": strike, "tau": tau}
-        arrays = [floats(name, value) for name, value in named.items()]
-        not_negative("tau", arrays[2])
-        try:
-            f, x, t = np.broadcast_arrays(*arrays)
-        except ValueError as error:
-            raise ValueError(f"shapes do not broadcast: {[array.shape for array in arrays]}") from error
+        f, x, t = together(forward=forward, strike=strike, tau=tau)
+        not_negative("tau", t)
         f, x = f + self.shift, x + self.shift
         known = (f > 0.0) & (x > 0.0) & np.isfinite(f) & np.isfinite(x) & np.isfinite(t)
         found = np.empty(int(known.sum()))

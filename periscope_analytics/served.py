@@ -19,12 +19,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
-from periscope_analytics.arguments import floats
+from periscope_analytics.arguments import together
 from periscope_analytics.slice import SliceParams
 
 Floats = NDArray[np.float64]
 
 _FLAT = 1e-12
+
+
+_LONGEST = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +57,10 @@ class ServedSurface:
         Raises
         ------
         ValueError
-            If `tau` is not positive.
+            If `tau` is not positive, or beyond a hundred years.
         """
-        if not 0.0 < tau < np.inf:
-            raise ValueError(f"tau: expected a positive number, got {tau}")
+        if not 0.0 < tau <= _LONGEST:
+            raise ValueError(f"tau: expected years between 0 and {_LONGEST:g}, got {tau}")
         i = int(np.searchsorted([each.tau for each in self.slices], tau))
         if i == len(self.slices):
             return _after(self.slices[-1], tau)
@@ -84,7 +87,7 @@ class ServedSurface:
         return self._each(k, tau, SliceParams.local_vol)
 
     def _each(self, k: ArrayLike, tau: ArrayLike, of: Callable[[SliceParams, Floats], Floats]) -> Floats:
-        at, years = np.broadcast_arrays(floats("k", k), floats("tau", tau))
+        at, years = together(k=k, tau=tau)
         out = np.empty(at.shape)
         for one in np.unique(years):
             here = years == one

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-from periscope_analytics.arguments import flags, floats
+from periscope_analytics.arguments import flags, floats, together
 from periscope_analytics.bracket import chandrupatla
 from periscope_analytics.surface import Slice, derivatives, iv
 
@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 
 FURTHEST = 50.0
 """Log-moneyness beyond which a delta counts as not reached."""
-_TOLERANCE = 1e-14
+TOLERANCE = 1e-14
 
 
 class Surface(Protocol):
@@ -63,6 +63,7 @@ class TermStructure:
     forward_iv: Floats
 
 
+@np.errstate(all="ignore")
 def strike_for_delta(smile: Slice, delta: ArrayLike, is_call: ArrayLike) -> Floats:
     """Return the log-moneyness k = ln(K/F) at which an option has a delta.
 
@@ -84,7 +85,8 @@ def strike_for_delta(smile: Slice, delta: ArrayLike, is_call: ArrayLike) -> Floa
     ValueError
         If a delta is not between 0 and 1, or `is_call` is not boolean.
     """
-    size, call = np.broadcast_arrays(floats("delta", delta), flags("is_call", is_call))
+    size, side = together(delta=delta, is_call=flags("is_call", is_call))
+    call = side > 0.0
     if not np.all((size > 0.0) & (size < 1.0)):
         raise ValueError("delta: must lie between 0 and 1")
     target = np.where(call, ndtri(size), -ndtri(size)).ravel()
@@ -94,11 +96,12 @@ def strike_for_delta(smile: Slice, delta: ArrayLike, is_call: ArrayLike) -> Floa
     low, high = _bracket(smile, target, scale)
     k, _ = chandrupatla(
         lambda at, rows: _d1(smile, at) - target[rows],
-        low, high, _d1(smile, low) - target, _d1(smile, high) - target, _TOLERANCE,
+        low, high, _d1(smile, low) - target, _d1(smile, high) - target, TOLERANCE,
     )  # fmt: skip
     return k.reshape(size.shape)
 
 
+@np.errstate(all="ignore")
 def delta_gain(smile: Slice, k: ArrayLike) -> Floats:
     """Return how much the vol at the fixed delta of `k` moves when the smile there moves by one.
 
@@ -112,24 +115,28 @@ def delta_gain(smile: Slice, k: ArrayLike) -> Floats:
     return np.asarray(1.0 / (1.0 - slope(smile, at) * np.sqrt(smile.tau) * (root - d1)))
 
 
+@np.errstate(all="ignore")
 def risk_reversal(smile: Slice, delta: ArrayLike) -> Floats:
     """Return the vol of the call minus that of the put at a delta's magnitude, decimal."""
     call, put = _pair(smile, delta)
     return call - put
 
 
+@np.errstate(all="ignore")
 def butterfly(smile: Slice, delta: ArrayLike) -> Floats:
     """Return the mean of the vols of call and put at a delta's magnitude, minus the vol at k = 0, decimal."""
     call, put = _pair(smile, delta)
     return 0.5 * (call + put) - iv(smile, 0.0)
 
 
+@np.errstate(all="ignore")
 def slope(smile: Slice, k: ArrayLike = 0.0) -> Floats:
     """Return the derivative of vol by log-moneyness, at the money by default."""
     first, _ = derivatives(smile, k)
     return np.asarray(first / (2.0 * iv(smile, k) * smile.tau))
 
 
+@np.errstate(all="ignore")
 def curvature(smile: Slice, k: ArrayLike = 0.0) -> Floats:
     """Return the second derivative of vol by log-moneyness, at the money by default."""
     _, second = derivatives(smile, k)
@@ -137,6 +144,7 @@ def curvature(smile: Slice, k: ArrayLike = 0.0) -> Floats:
     return np.asarray((0.5 * second / smile.tau - slope(smile, k) ** 2) / vol)
 
 
+@np.errstate(all="ignore")
 def term_structure(surface: Surface, delta: float = 0.25) -> TermStructure:
     """Return the metrics of each of a surface's slices.
 

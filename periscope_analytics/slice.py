@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
-from periscope_analytics.arguments import floats
+from periscope_analytics.arguments import floats, together
 from periscope_analytics.implied_vol import implied_vol
 from periscope_analytics.kernels import slice as kernel
 from periscope_analytics.kernels.slice_law import atm_variance, bspline, controls, density, tilted
@@ -35,7 +35,7 @@ CHORD = 1.0 / 3.0
 
 _INV_SQRT_2PI = 1.0 / math.sqrt(2.0 * math.pi)
 _FLOOR, _DECAY = 1e-30, 5.0
-_QUANTILE_POINTS = 2000
+QUANTILE_POINTS = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +217,7 @@ class SliceParams:
         kernel.blend(first, weight, control, out)
         return out
 
+    @np.errstate(all="ignore")
     def otm_price(self, k: ArrayLike) -> Floats:
         """Return undiscounted out-of-the-money prices in units of the forward: puts for k < 0, else calls.
 
@@ -254,6 +255,7 @@ class SliceParams:
     def _inner_variance(self, k: Floats) -> Floats:
         return np.asarray(implied_vol(self.otm_price(k), 1.0, np.exp(k), 1.0, k >= 0.0).sigma) ** 2
 
+    @np.errstate(all="ignore")
     def total_variance(self, k: ArrayLike) -> Floats:
         """Return Black total variance at each log-moneyness; proportional to abs(k) beyond `wings`.
 
@@ -273,6 +275,7 @@ class SliceParams:
         beyond = np.where(at < 0.0, left[1], right[1]) * np.abs(at)
         return np.asarray(np.where(inside == at, self._inner_variance(inside), beyond))
 
+    @np.errstate(all="ignore")
     def derivatives(self, k: ArrayLike) -> tuple[Floats, Floats]:
         """Return the first and second derivative of total variance in `k`, from probabilities and density."""
         at = floats("k", k)
@@ -297,12 +300,14 @@ class SliceParams:
         below, above = np.cumsum(mass)[columns], np.cumsum(mass[::-1])[::-1][columns + 1]
         return np.sum(weight * below, 1).reshape(k.shape), np.sum(weight * above, 1).reshape(k.shape)
 
+    @np.errstate(all="ignore")
     def quantile(self, p: ArrayLike) -> Floats:
         """Return the quantiles of S / F of probabilities `p`, linear in k between 2,000 points."""
         ends = np.arcsinh(np.array([self.wings[0][0], self.wings[1][0]]) / self.scale)
-        k = self.scale * np.sinh(np.linspace(ends[0], ends[1], _QUANTILE_POINTS))
+        k = self.scale * np.sinh(np.linspace(ends[0], ends[1], QUANTILE_POINTS))
         return np.asarray(np.exp(np.interp(floats("p", p), self._probabilities(k)[0], k)))
 
+    @np.errstate(all="ignore")
     def shares(self, k: ArrayLike) -> tuple[Floats, Floats]:
         """Return E[S; S < K] and E[S; S > K] in units of the forward, K = F exp(k); they add up to one."""
         at = floats("k", k)
@@ -322,11 +327,13 @@ class SliceParams:
         """Slope of total variance as k goes to infinity."""
         return self.wings[1][1]
 
+    @np.errstate(all="ignore")
     def iv(self, k: ArrayLike, tau: ArrayLike | None = None) -> Floats:
         """Return implied vols, decimals, with `tau` years to expiry (default: the slice's own)."""
-        years = self.tau if tau is None else floats("tau", tau)
-        return np.asarray(np.sqrt(self.total_variance(k) / years))
+        at, years = together(k=k, tau=self.tau if tau is None else tau)
+        return np.asarray(np.sqrt(self.total_variance(at) / years))
 
+    @np.errstate(all="ignore")
     def density(self, k: ArrayLike) -> Floats:
         """Return the density of ln(S / F) at k; it integrates to one, and exp(k) against it to one."""
         at = floats("k", k)
@@ -343,6 +350,7 @@ class SliceParams:
         density(geometry(self.grid).knots, self.law.mass, strike, out)
         return (out * strike).reshape(k.shape)
 
+    @np.errstate(all="ignore")
     def g(self, k: ArrayLike) -> Floats:
         """Return g of Gatheral and Jacquier (2014), eq. 2.1: density over Gaussian weight, never negative."""
         at = floats("k", k)
@@ -351,6 +359,7 @@ class SliceParams:
         beyond = 0.25 - 0.25 * np.where(at < 0.0, left[1], right[1]) ** 2 * (1.0 / w + 0.25)
         return np.where(inside == at, self._inner_density(inside) * gaussian_inverse(inside, w), beyond)
 
+    @np.errstate(all="ignore")
     def local_vol(self, k: ArrayLike) -> Floats:
         """Return Dupire's local vol just before `tau`, decimals; constant beyond `wings`.
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from periscope_analytics.arguments import floats
+from periscope_analytics.arguments import floats, together
 from periscope_analytics.surface import Smile, VolSurface, density_factor
 from periscope_analytics.svi import SVIParams
 
@@ -108,12 +108,12 @@ class SSVIParams:
         Raises
         ------
         ValueError
-            If `tau` is not positive.
+            If `tau` is not positive or shapes do not broadcast.
         """
-        years = floats("tau", tau)
+        at, years = together(k=k, tau=tau)
         if np.any(years <= 0.0):
             raise ValueError("tau: must be positive")
-        return np.asarray(np.sqrt(self.total_variance(k) / years))
+        return np.asarray(np.sqrt(self.total_variance(at) / years))
 
     @np.errstate(all="ignore")
     def g(self, k: ArrayLike) -> Floats:
@@ -157,15 +157,16 @@ class SSVIParams:
         Raises
         ------
         ValueError
-            If psi is zero: a flat smile has no vertex.
+            If psi is zero, or so far from theta that the vertex is beyond doubles: a flat smile has none.
         """
-        if self.psi == 0.0:
-            raise ValueError("psi: is 0, a flat smile, whose raw parameters are not determined")
         across = float(np.sqrt((1.0 - self.rho) * (1.0 + self.rho)))
+        if not (0.0 < self.phi < np.inf and 0.0 < across / self.phi < np.inf):
+            raise ValueError(f"psi: with {self.psi}, a flat smile, raw parameters are not determined")
         a = 0.5 * self.theta * across * across
         return SVIParams(a, 0.5 * self.psi, self.rho, -self.rho / self.phi, across / self.phi)
 
 
+@np.errstate(all="ignore")
 def greatest_psi(theta: float, rho: float) -> float:
     """Return the greatest psi that is free of butterfly arbitrage for certain (theorem 4.2)."""
     room = 4.0 / (1.0 + abs(rho))
@@ -174,6 +175,8 @@ def greatest_psi(theta: float, rho: float) -> float:
 
 def wing_ratio(earlier_rho: float, rho: float) -> float:
     """Return by how much psi must rise at least for neither wing to flatten; at least 1."""
+    if not (-1.0 < rho < 1.0 and -1.0 < earlier_rho < 1.0):
+        raise ValueError(f"earlier_rho, rho: must lie inside (-1, 1), got {earlier_rho}, {rho}")
     return max((1.0 + earlier_rho) / (1.0 + rho), (1.0 - earlier_rho) / (1.0 - rho))
 
 
@@ -209,7 +212,9 @@ class PowerLaw:
             raise ValueError(f"gamma: must lie in (0, 1/2], got {self.gamma}")
 
     def slice(self, theta: float) -> SSVIParams:
-        """Return the slice with total variance `theta` at the money."""
+        """Return the slice with total variance `theta` at the money; ValueError unless that is positive."""
+        if not 0.0 < theta < np.inf:
+            raise ValueError(f"theta: must be finite and positive, got {theta}")
         phi = self.eta / (theta**self.gamma * (1.0 + theta) ** (1.0 - self.gamma))
         return SSVIParams(theta, self.rho, theta * phi)
 
@@ -228,5 +233,8 @@ class ESSVI:
 
     def surface(self, forwards: ArrayLike = 1.0) -> VolSurface:
         """Return the surface between and around the slices, `forwards` one for each or one for all."""
-        each = np.broadcast_to(floats("forwards", forwards), (len(self.slices),))
+        given = floats("forwards", forwards)
+        if given.shape not in ((), (1,), (len(self.slices),)):
+            raise ValueError(f"forwards: expected one or {len(self.slices)}, got shape {given.shape}")
+        each = np.broadcast_to(given, (len(self.slices),))
         return VolSurface(self.slices, each.tolist())

@@ -19,7 +19,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtr
 
 from periscope_analytics import black
-from periscope_analytics.arguments import floats
+from periscope_analytics.arguments import floats, together
 from periscope_analytics.market import ForwardCurve
 from periscope_analytics.surface import Slice, derivatives
 
@@ -105,6 +105,7 @@ class Market:
         if not 0.0 < self.spot < np.inf:
             raise ValueError(f"spot: must be finite and positive, got {self.spot}")
 
+    @np.errstate(all="ignore")
     def forward(self, tau: ArrayLike) -> Floats:
         """Return the forward at each time; the spot for tau = 0."""
         years, first = floats("tau", tau), float(self.curve.tau[0])
@@ -112,10 +113,12 @@ class Market:
         early = self.spot * np.exp(drift * np.minimum(years, first))
         return np.asarray(np.where(years < first, early, self.curve.forward_at(np.maximum(years, first))))
 
+    @np.errstate(all="ignore")
     def vol(self, k: ArrayLike, tau: ArrayLike) -> Floats:
         """Return the surface's vols, decimals; NaN where total variance is not positive."""
-        w = self.surface.total_variance(k, tau)
-        return np.asarray(np.sqrt(np.where(w > 0.0, w, np.nan) / floats("tau", tau)))
+        at, years = together(k=k, tau=tau)
+        w = self.surface.total_variance(at, years)
+        return np.asarray(np.sqrt(np.where(w > 0.0, w, np.nan) / years))
 
 
 class Outcome(NamedTuple):
@@ -259,9 +262,7 @@ class Strategy:
         """
         if dynamics not in ("sticky_strike", "sticky_moneyness"):
             raise ValueError(f"dynamics: expected sticky_strike or sticky_moneyness, got {dynamics!r}")
-        s, shift, passed = np.broadcast_arrays(
-            floats("spot", spot), floats("vol_shift", vol_shift), floats("elapsed", elapsed)
-        )
+        s, shift, passed = together(spot=spot, vol_shift=vol_shift, elapsed=elapsed)
         if not np.all((passed >= 0.0) & (passed <= self.horizon)):
             raise ValueError(f"elapsed: must lie in [0, {self.horizon}], the earliest expiry")
         at = np.where(s > 0.0, s, np.nan)
@@ -383,6 +384,7 @@ def _probability(profit: _Profit, market: Market, zeros: Floats, horizon: float)
     return float(np.sum(np.diff(below)[profit(np.array(middles)) > 0.0]))
 
 
+@np.errstate(all="ignore")
 def probability_below(smile: Slice, ratio: ArrayLike) -> Floats:
     """Return the probability that S / F ends below `ratio`, from the smile's level and slope.
 

@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from periscope_analytics.arguments import floats
+from periscope_analytics.arguments import floats, together
 
 Floats = NDArray[np.float64]
 
@@ -116,6 +116,7 @@ class _HasVariance(Protocol):
     def total_variance(self, k: ArrayLike) -> Floats: ...
 
 
+@np.errstate(all="ignore")
 def far_slope(smile: _HasVariance, side: float, k: float = 50.0) -> float:
     """Return the secant slope of total variance between ``side * k`` and twice that."""
     near, far = smile.total_variance(np.array([side * k, 2.0 * side * k]))
@@ -129,6 +130,7 @@ def wing_slopes(smile: Slice) -> tuple[float, float]:
     return far_slope(smile, -1.0), far_slope(smile, 1.0)
 
 
+@np.errstate(all="ignore")
 def derivatives(smile: Slice, k: ArrayLike) -> tuple[Floats, Floats]:
     """Return the first and second derivative of total variance in `k`, by differences if need be."""
     if isinstance(smile, Differentiable):
@@ -139,15 +141,18 @@ def derivatives(smile: Slice, k: ArrayLike) -> tuple[Floats, Floats]:
     return (up - down) / (2.0 * h), (up - 2.0 * here + down) / h**2
 
 
+@np.errstate(all="ignore")
 def iv(smile: Slice, k: ArrayLike) -> Floats:
     """Return a slice's implied vols, decimals; NaN where total variance is negative."""
     w = smile.total_variance(k)
     return np.asarray(np.sqrt(np.where(w >= 0.0, w, np.nan) / smile.tau))
 
 
+@np.errstate(all="ignore")
 def density_factor(k: ArrayLike, w: Floats, first: Floats, second: Floats) -> Floats:
     """Return g of Gatheral and Jacquier (2014), eq. 2.1; NaN where total variance is not positive."""
-    at, positive = floats("k", k), np.where(w > 0.0, w, np.nan)
+    at, w, first, second = together(k=k, w=w, first=first, second=second)
+    positive = np.where(w > 0.0, w, np.nan)
     lean = 1.0 - 0.5 * at * first / positive
     return np.asarray(lean**2 - 0.25 * first**2 * (1.0 / positive + 0.25) + 0.5 * second)
 
@@ -202,10 +207,12 @@ class VolSurface:
         """Years to each expiry, shape (n,)."""
         return self._taus.copy()
 
+    @np.errstate(all="ignore")
     def forward(self, tau: ArrayLike) -> Floats:
         """Return the forward for maturity `tau`."""
         return np.asarray(np.exp(np.interp(floats("tau", tau), self._taus, self._log_forwards)))
 
+    @np.errstate(all="ignore")
     def iv(self, strike: ArrayLike, tau: ArrayLike) -> Floats:
         """Return implied vols.
 
@@ -227,21 +234,24 @@ class VolSurface:
         ValueError
             If `tau` is not positive or shapes do not broadcast.
         """
-        at, years = floats("strike", strike), floats("tau", tau)
+        at, years = together(strike=strike, tau=tau)
         with np.errstate(all="ignore"):
             k = np.log(np.where(at > 0.0, at, np.nan) / self.forward(years))
         w = self.total_variance(k, years)
         return np.asarray(np.sqrt(np.where(w >= 0.0, w, np.nan) / years))
 
+    @np.errstate(all="ignore")
     def total_variance(self, k: ArrayLike, tau: ArrayLike) -> Floats:
         """Return total variance at log-moneyness `k` = ln(K / F(tau)) and maturity `tau`; both broadcast."""
         return self._local(k, tau, 1).w
 
+    @np.errstate(all="ignore")
     def g(self, k: ArrayLike, tau: ArrayLike) -> Floats:
         """Return Gatheral and Jacquier's g, of the density's sign."""
         local = self._local(k, tau, 3)
         return density_factor(k, local.w, local.first, local.second)
 
+    @np.errstate(all="ignore")
     def density(self, k: ArrayLike, tau: ArrayLike) -> Floats:
         """Return the density of ln(S / F) at `k`: it integrates to one, and exp(k) against it to one.
 
@@ -256,6 +266,7 @@ class VolSurface:
             g * np.exp(-0.5 * (at / np.sqrt(w) + 0.5 * np.sqrt(w)) ** 2) / np.sqrt(2.0 * np.pi * w)
         )
 
+    @np.errstate(all="ignore")
     def local_vol(self, k: ArrayLike, tau: ArrayLike) -> Floats:
         """Return Dupire's local vol, decimals; NaN where the surface has calendar or butterfly arbitrage.
 
@@ -276,7 +287,7 @@ class VolSurface:
 
     def _local(self, k: ArrayLike, tau: ArrayLike, orders: int) -> _Local:
         """Return total variance and, for `orders` = 3, its derivatives by k."""
-        at, years = np.broadcast_arrays(floats("k", k), floats("tau", tau))
+        at, years = together(k=k, tau=tau)
         if not np.all((years > 0.0) | np.isnan(years)):
             raise ValueError("tau: must be positive")
         out = np.full((4, at.size), np.nan)
@@ -325,6 +336,7 @@ class SurfaceSlice:
         """Return total variance at log-moneyness `k`."""
         return self.surface.total_variance(k, self.tau)
 
+    @np.errstate(all="ignore")
     def derivatives(self, k: ArrayLike) -> tuple[Floats, Floats]:
         """Return the first and second derivative of total variance in `k`."""
         local = self.surface._local(k, self.tau, 3)

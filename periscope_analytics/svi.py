@@ -20,6 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from periscope_analytics.arguments import floats, together
+
 Floats = NDArray[np.float64]
 
 
@@ -87,20 +89,23 @@ class SVIParams:
         if not 0.0 < self.sigma < np.inf:
             raise ValueError(f"sigma: must be finite and positive, got {self.sigma}")
 
+    @np.errstate(all="ignore")
     def total_variance(self, k: ArrayLike) -> Floats:
         """Return total variance at log-moneyness `k`."""
-        s = np.asarray(k, dtype=np.float64) - self.m
+        s = floats("k", k) - self.m
         return np.asarray(self.a + self.b * (self.rho * s + np.hypot(s, self.sigma)))
 
+    @np.errstate(all="ignore")
     def derivatives(self, k: ArrayLike) -> tuple[Floats, Floats]:
         """Return the first and second derivative of total variance in `k`."""
-        s = np.asarray(k, dtype=np.float64) - self.m
+        s = floats("k", k) - self.m
         root = np.hypot(s, self.sigma)
         return (
             np.asarray(self.b * (self.rho + s / root)),
             np.asarray(self.b * self.sigma / root * (self.sigma / root) / root),
         )
 
+    @np.errstate(all="ignore")
     def iv(self, k: ArrayLike, tau: ArrayLike) -> Floats:
         """Return implied vols.
 
@@ -119,17 +124,18 @@ class SVIParams:
         Raises
         ------
         ValueError
-            If `tau` is not positive.
+            If `tau` is not positive or shapes do not broadcast.
         """
-        years = np.asarray(tau, dtype=np.float64)
+        at, years = together(k=k, tau=tau)
         if np.any(years <= 0.0):
             raise ValueError("tau: must be positive")
-        w = self.total_variance(k)
+        w = self.total_variance(at)
         return np.asarray(np.sqrt(np.where(w >= 0.0, w, np.nan) / years))
 
+    @np.errstate(all="ignore")
     def g(self, k: ArrayLike) -> Floats:
         """Return Gatheral and Jacquier's g (eq. 2.1), of the density's sign; NaN where w is not positive."""
-        x, w = np.asarray(k, dtype=np.float64), self.total_variance(k)
+        x, w = floats("k", k), self.total_variance(k)
         w = np.where(w > 0.0, w, np.nan)
         w1, w2 = self.derivatives(k)
         return np.asarray((1.0 - 0.5 * x * w1 / w) ** 2 - 0.25 * w1**2 * (1.0 / w + 0.25) + 0.5 * w2)

@@ -42,8 +42,8 @@ class ModelFree:
     k_min, k_max : float
         Log-moneyness between which prices were taken.
     status : Status
-        OK, EXPIRED, INVALID_VALUE, TOO_FEW_STRIKES, or DEGENERATE for a smile whose total variance is not
-        positive.
+        OK, EXPIRED, INVALID_VALUE, TOO_FEW_STRIKES, OUT_OF_RANGE for a sum that overflows, or DEGENERATE for
+        a smile whose total variance is not positive.
     """
 
     variance: float
@@ -58,6 +58,7 @@ class ModelFree:
         return float(np.sqrt(self.variance)) if self.variance >= 0.0 else np.nan
 
 
+@np.errstate(all="ignore")
 def model_free(
     strike: ArrayLike,
     call_bid: ArrayLike,
@@ -77,7 +78,7 @@ def model_free(
     Parameters
     ----------
     strike : array_like, shape (n,)
-        Any order, distinct.
+        Any order, distinct; what is not finite and positive is left out.
     call_bid, call_ask, put_bid, put_ask : array_like, shape (n,)
         Discounted prices in the units of the strikes; NaN where there is no quote.
     forward, tau, discount : float
@@ -102,6 +103,8 @@ def model_free(
     columns = [floats(name, value) for name, value in named.items()]
     if columns[0].ndim != 1 or any(column.shape != columns[0].shape for column in columns):
         raise ValueError(f"strike, quotes: expected one length, got {[column.shape for column in columns]}")
+    usable = (columns[0] > 0.0) & np.isfinite(columns[0])
+    columns = [column[usable] for column in columns]
     if np.unique(columns[0]).size < columns[0].size:
         raise ValueError("strike: must be distinct")
     if tau < 0.0:
@@ -114,6 +117,7 @@ def model_free(
     return _strip([column[order] for column in columns], forward, tau, discount)
 
 
+@np.errstate(all="ignore")
 def from_slice(smile: Slice) -> ModelFree:
     """Return the fair variance of a smile: the integral of its out-of-the-money prices over all strikes.
 
@@ -128,7 +132,7 @@ def from_slice(smile: Slice) -> ModelFree:
     scale = float(np.sqrt(np.maximum(smile.total_variance(0.0), 0.0)))
     if not (np.isfinite(scale) and scale > 0.0):
         return _absent(Status.DEGENERATE)
-    nodes, weights = _rule()
+    nodes, weights = rule()
     most = float(np.arcsinh(FURTHEST / scale))
     u, du = 0.5 * most * (nodes + 1.0), 0.5 * most * weights
     total = 0.0
@@ -139,11 +143,13 @@ def from_slice(smile: Slice) -> ModelFree:
             return _absent(Status.DEGENERATE)
         price = black.price(1.0, np.exp(k), 1.0, np.sqrt(w), side > 0.0)
         total += float(np.sum(du * scale * np.cosh(u) * price * np.exp(-k)))
+    if not np.isfinite(total / smile.tau):
+        return _absent(Status.OUT_OF_RANGE)
     return ModelFree(2.0 * total / smile.tau, 0, -FURTHEST, FURTHEST, Status.OK)
 
 
 @cache
-def _rule() -> tuple[Floats, Floats]:
+def rule() -> tuple[Floats, Floats]:
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     return nodes, weights
 
@@ -168,8 +174,10 @@ def _strip(columns: list[Floats], forward: float, tau: float, discount: float) -
         return _absent(Status.TOO_FEW_STRIKES)
     x, q = strike[chosen], price[chosen] / discount
     total = 2.0 * float(np.sum(np.gradient(x) * q / x**2)) - (forward / strike[centre] - 1.0) ** 2
-    ends = np.log(x[[0, -1]] / forward)
-    return ModelFree(total / tau, len(chosen), float(ends[0]), float(ends[1]), Status.OK)
+    ends, variance = np.log(x[[0, -1]] / forward), total / tau
+    if not np.isfinite([variance, *ends]).all():
+        return _absent(Status.OUT_OF_RANGE)
+    return ModelFree(variance, len(chosen), float(ends[0]), float(ends[1]), Status.OK)
 
 
 def _walk(bid: Floats, ask: Floats, centre: int, step: int) -> list[int]:

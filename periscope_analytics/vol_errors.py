@@ -46,6 +46,7 @@ class VolErrors:
         if not len(self.taus) == len(self.atm_ivs) == len(self.factors) > 0:
             raise ValueError("taus, atm_ivs, factors: expected as many of each, at least one")
 
+    @np.errstate(all="ignore")
     def factor(self, z: ArrayLike, tau: float) -> Floats:
         """Return a factor of the covariance of vols of one maturity.
 
@@ -67,6 +68,8 @@ class VolErrors:
             NaN beyond Z_NODES.
         """
         where = floats("z", z)
+        if where.ndim != 1:
+            raise ValueError(f"z: expected one dimension, got shape {where.shape}")
         i = int(np.searchsorted(self.taus, tau))
         if i == 0 or i == len(self.taus) or self.taus[i] == tau:
             nearest = min(i, len(self.taus) - 1)
@@ -81,16 +84,70 @@ class VolErrors:
         far = _rows(self.factors[i], where) * (share * t1 * v1 / scale)
         return np.hstack([near, far, np.diag(np.full(where.size, misfit))])
 
+    @np.errstate(all="ignore")
+    def factors_at(self, z: Floats, taus: Floats) -> Floats:
+        """Return what :meth:`factor` gives for many maturities, zeros added to columns that one lacks.
+
+        Parameters
+        ----------
+        z : ndarray, shape (m, n)
+            A row for each maturity.
+        taus : ndarray, shape (m,)
+            Years.
+
+        Returns
+        -------
+        ndarray, shape (m, n, r)
+        """
+        known, vols, m = np.array(self.taus), np.array(self.atm_ivs), taus.size
+        after = np.searchsorted(known, taus)
+        far = np.minimum(after, known.size - 1)
+        near = np.where((after == far) & (known[far] != taus), np.maximum(far - 1, 0), far)
+        apart = near < far
+        t0, t1, v0, v1 = known[near], known[far], vols[near], vols[far]
+        share = np.where(apart, (taus - t0) / np.where(apart, t1 - t0, 1.0), 1.0)
+        w = (1.0 - share) * v0 * v0 * t0 + share * v1 * v1 * t1
+        tau = np.where(apart, taus, t1)
+        scale = np.sqrt(w * tau)
+        wide = 2.0 * np.sqrt(share * (1.0 - share)) * MISFIT_BETWEEN
+        misfit = np.hypot(MISFIT, wide) * np.sqrt(w / tau)
+        table = self._table()
+        own = misfit[:, None, None] * np.eye(z.shape[1])
+        parts = [
+            _table_rows(table[which], z) * (weight / scale)[:, None, None]
+            for which, weight in ((near, (1.0 - share) * t0 * v0), (far, share * t1 * v1))
+        ]
+        return np.concatenate([*parts, np.broadcast_to(own, (m, *own.shape[1:]))], axis=2)
+
+    def _table(self) -> Floats:
+        out = np.zeros((len(self.taus), len(Z_NODES), max(each.shape[1] for each in self.factors)))
+        for row, factor in zip(out, self.factors, strict=True):
+            row[:, : factor.shape[1]] = factor
+        return out
+
+    @np.errstate(all="ignore")
     def stderr(self, z: ArrayLike, tau: float) -> Floats:
         """Return one-sigma errors of vols, decimals, at `z` = ln(K/F) over total vol at the money."""
         return np.asarray(np.sqrt(np.sum(self.factor(z, tau) ** 2, axis=1)))
 
 
+def _table_rows(factors: Floats, z: Floats) -> Floats:
+    """Return each factor's rows at its row of z, linear between nodes."""
+    i, share = _located(z)
+    row = np.arange(z.shape[0])[:, None]
+    return np.asarray((1.0 - share) * factors[row, i] + share * factors[row, i + 1])
+
+
 def _rows(factor: Floats, z: Floats) -> Floats:
     """Return the factor's rows at z, linear between nodes."""
+    i, share = _located(z)
+    return np.asarray((1.0 - share) * factor[i] + share * factor[i + 1])
+
+
+def _located(z: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """Return the node before each z, and the share of the way to the next; NaN beyond the nodes."""
     last = len(Z_NODES) - 1
     at = np.interp(z, Z_NODES, np.arange(last + 1.0), np.nan, np.nan)
     known = np.isfinite(at)
     i = np.minimum(np.where(known, at, 0.0).astype(np.intp), last - 1)
-    share = (at - i)[:, None]
-    return np.asarray((1.0 - share) * factor[i] + share * factor[i + 1])
+    return i, (at - i)[..., None]

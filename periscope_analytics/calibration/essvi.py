@@ -62,6 +62,7 @@ class ESSVICalibration(Calibration[ESSVI]):
     slices: tuple[Calibration[SSVIParams], ...]
 
 
+@np.errstate(all="ignore")
 def fit_essvi(
     k: ArrayLike, tau: ArrayLike, iv: ArrayLike, weights: ArrayLike | None = None
 ) -> ESSVICalibration:

@@ -32,6 +32,7 @@ class _Regression(NamedTuple):
     variance: float
 
 
+@np.errstate(all="ignore")
 def fit_ou(x: ArrayLike, dt: float) -> Calibration[OUParams]:
     """Fit an Ornstein-Uhlenbeck process by exact maximum likelihood, given the first value.
 
@@ -47,8 +48,8 @@ def fit_ou(x: ArrayLike, dt: float) -> Calibration[OUParams]:
     Calibration of OUParams
         Residuals are one-step errors, expected minus next value, shape (n - 1,). Status OK; UNIDENTIFIED
         without parameters when there are fewer than four steps or the path shows no reversion to a mean (its
-        lag-one regression slope is not between 0 and 1); DEGENERATE when it does not move. The speed is
-        biased upwards in short samples, by about 4 / (n dt).
+        lag-one regression slope is not between 0 and 1); DEGENERATE when it does not move; OUT_OF_RANGE when
+        a parameter overflows. The speed is biased upwards in short samples, by about 4 / (n dt).
 
     Raises
     ------
@@ -65,7 +66,7 @@ def fit_ou(x: ArrayLike, dt: float) -> Calibration[OUParams]:
         raise ValueError(f"x: expected one dimension, got shape {path.shape}")
     if not 0.0 < dt < np.inf:
         raise ValueError(f"dt: must be finite and positive, got {dt}")
-    n_steps = max(path.size - 1, 0)
+    n_steps, dt = max(path.size - 1, 0), np.float64(dt)
     known = np.isfinite(path[:-1]) & np.isfinite(path[1:])
     before, after = path[:-1][known], path[1:][known]
     if before.size <= N_PARAMS:
@@ -77,7 +78,10 @@ def fit_ou(x: ArrayLike, dt: float) -> Calibration[OUParams]:
         return nothing_fitted(Status.UNIDENTIFIED, n_steps, N_PARAMS)
     kappa = -float(np.log(fit.slope)) / dt
     theta = fit.intercept / (1.0 - fit.slope)
-    params = OUParams(kappa, theta, float(np.sqrt(fit.variance * _per_step(fit.slope, dt))))
+    sigma = float(np.sqrt(fit.variance * _per_step(fit.slope, dt)))
+    if not (kappa > 0.0 and np.all(np.isfinite([kappa, theta, sigma]))):
+        return nothing_fitted(Status.OUT_OF_RANGE, n_steps, N_PARAMS)
+    params = OUParams(kappa, theta, sigma)
     errors = np.full(n_steps, np.nan)
     errors[known] = params.mean(before, dt) - after
     used = errors[known]
@@ -86,16 +90,17 @@ def fit_ou(x: ArrayLike, dt: float) -> Calibration[OUParams]:
 
 
 def _regress(before: Floats, after: Floats) -> _Regression:
-    mean, spread = float(before.mean()), float(np.sum((before - before.mean()) ** 2))
-    slope = float(np.sum((before - mean) * after)) / spread
+    mean = float(before.mean())
+    spread = np.sum((before - mean) ** 2)
+    slope = float(np.sum((before - mean) * after) / spread)
     intercept = float(after.mean()) - slope * mean
     variance = float(np.mean((after - intercept - slope * before) ** 2))
-    return _Regression(before.size, mean, spread, intercept, slope, variance)
+    return _Regression(before.size, mean, float(spread), intercept, slope, variance)
 
 
 def _per_step(slope: float, dt: float) -> float:
     """Return sigma^2 over the variance of one step."""
-    return -2.0 * float(np.log(slope)) / (dt * (1.0 - slope**2))
+    return -2.0 * float(np.log(slope)) / (1.0 - slope**2) / dt
 
 
 def _stderr(fit: _Regression, params: OUParams, dt: float) -> Floats:
@@ -109,9 +114,8 @@ def _stderr(fit: _Regression, params: OUParams, dt: float) -> Floats:
         ]
     )
     rest, per_step = 1.0 - fit.slope, _per_step(fit.slope, dt)
-    growth = -2.0 / (fit.slope * dt * (1.0 - fit.slope**2)) + per_step * 2.0 * fit.slope / (
-        1.0 - fit.slope**2
-    )
+    width = 1.0 - fit.slope**2
+    growth = np.float64(-2.0) / (fit.slope * dt * width) + per_step * 2.0 * fit.slope / width
     twice = 2.0 * params.sigma if params.sigma > 0.0 else np.inf
     by = np.array(
         [

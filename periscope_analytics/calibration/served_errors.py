@@ -67,6 +67,7 @@ def chained_errors(
     return tuple(factors)
 
 
+@np.errstate(all="ignore")
 def vol_stderr(params: SliceParams, factor: Floats, k: ArrayLike) -> Floats:
     """Return one-sigma errors of a slice's implied vols, decimals.
 

@@ -34,6 +34,7 @@ _LEFT_SPREADS, _RIGHT_SPREADS = -80.0, 18.0
 _FURTHEST_LEFT = -130.0
 """Log-moneyness beyond which prices are too small to have a vol in doubles."""
 _RELATIVE_FALL = 1e-4
+_FARTHEST = 40.0
 _FINER, _STIFFER = 0.6, 100.0
 
 
@@ -115,7 +116,7 @@ class Band(NamedTuple):
 
 
 def band(k: ArrayLike, price_bid: ArrayLike, price_ask: ArrayLike, settings: SliceSettings) -> Band:
-    """Return the usable quotes: finite, 0 < bid < ask, and a geometric mid below the price's upper bound.
+    """Return the usable quotes: abs(k) < 40, 0 < bid < ask, and a geometric mid below the price's bound.
 
     Raises
     ------
@@ -128,7 +129,7 @@ def band(k: ArrayLike, price_bid: ArrayLike, price_ask: ArrayLike, settings: Sli
             f"k, price_bid, price_ask: expected one length, got {at.shape}, {bid.shape}, {ask.shape}"
         )
     with np.errstate(invalid="ignore", over="ignore"):
-        used = np.isfinite(at) & np.isfinite(ask) & (bid > 0.0) & (ask > bid)
+        used = (np.abs(at) < _FARTHEST) & np.isfinite(ask) & (bid > 0.0) & (ask > bid)
         used &= np.sqrt(np.where(used, bid * ask, np.nan)) < np.exp(np.minimum(at, 0.0))
     at, low, high = at[used], np.log(bid[used]), np.log(ask[used])
     mid, half = 0.5 * (low + high), np.maximum(0.5 * (high - low), settings.band_floor)

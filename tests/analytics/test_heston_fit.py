@@ -8,19 +8,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from periscope_analytics.calibration import fit_heston
 from periscope_analytics.errors import Status
 from periscope_analytics.heston import HestonParams
+from tests.profiles import few
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "dax_20020705.csv"
 TAU = np.repeat(np.array([7.0, 30.0, 91.0, 182.0, 365.0, 730.0]) / 365.0, 15)
 STRIKE = 100.0 * np.exp(np.tile(np.linspace(-2.5, 1.8, 15), 6) * 0.25 * np.sqrt(TAU))
 
 
-@settings(max_examples=12)
+@few(12)
 @given(
     v0=st.floats(0.01, 0.25),
     kappa=st.floats(0.5, 8.0),

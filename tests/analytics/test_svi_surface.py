@@ -6,7 +6,7 @@ from dataclasses import astuple
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from periscope_analytics.arbitrage import certify
@@ -14,6 +14,7 @@ from periscope_analytics.calibration import fit_svi, fit_svi_surface
 from periscope_analytics.errors import Status
 from periscope_analytics.kernels import svi_check
 from periscope_analytics.svi import SVIParams
+from tests.profiles import few
 
 TAUS = np.array([0.02, 0.1, 0.12, 0.5, 1.0, 2.0])
 
@@ -39,7 +40,7 @@ def proven(surface):
     ])  # fmt: skip
 
 
-@settings(max_examples=10)
+@few(10)
 @given(seed=st.integers(0, 10_000), noise=st.floats(0.0, 0.05), crossing=st.floats(0.0, 0.6))
 def test_every_surface_is_free(seed, noise, crossing):
     fit = fit_svi_surface(*quotes(seed, noise, crossing=crossing))
