@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
 from periscope_analytics.errors import Status
-from periscope_analytics.skew import delta_gain, strike_for_delta
 from periscope_analytics.slice import SliceParams
+from periscope_analytics.smiles import Smiles
 from periscope_analytics.vol_errors import VolErrors
-from periscope_assets.transforms.frames import counts, finite, numbers
+from periscope_assets.transforms.frames import Bools, Floats, counts, finite, numbers
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
 from periscope_assets.transforms.surfaces.served import errors_of, fitted_rows, served_of
 from periscope_assets.transforms.surfaces.slices import SURFACE_ROWS, SURFACE_SLICES
@@ -86,43 +87,46 @@ def compute(snapshot: Snapshot) -> StageResult:
     counts as extrapolated too, without an error.
     """
     surface = Surface(snapshot.inputs["vol_surface"][SURFACE_SLICES])
-    parts = [_nodes(surface.tenor(days / DAYS), surface.errors) for days in TENORS_DAYS]
+    found = [surface.tenor(days / DAYS) for days in TENORS_DAYS]
     n = len(DELTAS) + len(MONEYNESS)
-    columns = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    enclosed = np.repeat([each is not None for each in found], n)
+    columns = {name: np.full(enclosed.size, np.nan) for name in _NODE}
+    status = np.full(enclosed.size, Status.OUT_OF_RANGE.label, dtype=object)
+    tenors = [each for each in found if each is not None]
+    if tenors:
+        values, inside = _nodes(tenors, surface.errors)
+        for name, column in zip(_NODE, values, strict=True):
+            columns[name][enclosed] = column.ravel()
+        status[enclosed] = np.where(inside, Status.OK.label, Status.EXTRAPOLATED.label).ravel()
     days = np.repeat(np.array(TENORS_DAYS, dtype=np.float64), n)
     frame = pd.DataFrame(
         {
-            "axis": np.tile(np.repeat(["delta", "moneyness"], [len(DELTAS), len(MONEYNESS)]), len(parts)),
+            "axis": np.tile(np.repeat(["delta", "moneyness"], [len(DELTAS), len(MONEYNESS)]), len(found)),
             "tenor_days": days,
-            "coordinate": np.tile(np.concatenate([DELTAS, MONEYNESS]), len(parts)),
+            "coordinate": np.tile(np.concatenate([DELTAS, MONEYNESS]), len(found)),
             "tau_years": days / DAYS,
             **columns,
+            "status": status,
         }
     )
     return StageResult({TABLE: frame}, _quality(frame))
 
 
-def _nodes(tenor: Tenor | None, errors: VolErrors) -> dict[str, np.ndarray]:
-    n = len(DELTAS) + len(MONEYNESS)
-    if tenor is None:
-        absent = {
-            name: np.full(n, np.nan) for name in ("forward", "log_moneyness", "strike", "iv", "iv_stderr")
-        }
-        return absent | {"status": np.full(n, Status.OUT_OF_RANGE.label, dtype=object)}
-    by_delta = strike_for_delta(tenor.params, DELTAS, True)
-    k = np.concatenate([by_delta, np.log(MONEYNESS)])
-    gain = np.concatenate([delta_gain(tenor.params, by_delta), np.ones(len(MONEYNESS))])
-    z = k / np.sqrt(tenor.params.atm_total_variance)
-    stderr = gain * errors.stderr(z, tenor.params.tau)
-    inside = (z >= tenor.quoted[0]) & (z <= tenor.quoted[1]) & np.isfinite(stderr)
-    return {
-        "forward": np.full(n, tenor.forward),
-        "log_moneyness": k,
-        "strike": tenor.forward * np.exp(k),
-        "iv": tenor.params.iv(k),
-        "iv_stderr": stderr,
-        "status": np.where(inside, Status.OK.label, Status.EXTRAPOLATED.label).astype(object),
-    }
+def _nodes(tenors: list[Tenor], errors: VolErrors) -> tuple[tuple[Floats, ...], Bools]:
+    """Return the columns `_NODE`, a row for each maturity, and which nodes are quoted and have an error."""
+    smiles, m = Smiles([each.params for each in tenors]), len(tenors)
+    by_delta = smiles.strikes(np.repeat(np.arange(m), len(DELTAS)), np.tile(ndtri(DELTAS), m))
+    k = np.hstack([by_delta.reshape(m, -1), np.tile(np.log(MONEYNESS), (m, 1))])
+    row = np.repeat(np.arange(m), k.shape[1])
+    gain = np.ones(k.shape)
+    gain[:, : len(DELTAS)] = smiles.delta_gain(row, k.ravel()).reshape(k.shape)[:, : len(DELTAS)]
+    z = k / np.sqrt(smiles.atm_total_variance)[:, None]
+    stderr = gain * np.sqrt(np.sum(errors.factors_at(z, smiles.taus) ** 2, axis=2))
+    low, high = np.array([each.quoted for each in tenors]).T[..., None]
+    inside = (z >= low) & (z <= high) & np.isfinite(stderr)
+    forward = np.broadcast_to(np.array([each.forward for each in tenors])[:, None], k.shape)
+    iv = smiles.iv(row, k.ravel())
+    return (forward, k, forward * np.exp(k), iv, stderr), inside
 
 
 def _quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
@@ -141,4 +145,5 @@ def _quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
 
 
 _MONTH = 30
+_NODE = ("forward", "log_moneyness", "strike", "iv", "iv_stderr")
 STAGE = Stage("surface_grid", (SURFACE_ROWS,), "1", compute)

@@ -7,18 +7,19 @@ differences, and where today stands in its history. What does not: the metrics' 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy.special import ndtri
 
-from periscope_analytics import skew, variance
 from periscope_analytics.errors import Status
 from periscope_analytics.slice import SliceParams
+from periscope_analytics.smiles import Smiles
 from periscope_analytics.vol_errors import VolErrors
 from periscope_assets.transforms.forwards import QUOTES
-from periscope_assets.transforms.frames import finite, numbers
+from periscope_assets.transforms.frames import Floats, finite, numbers
 from periscope_assets.transforms.stage import Snapshot, Stage, StageResult
 from periscope_assets.transforms.surfaces import positioning
 from periscope_assets.transforms.surfaces.grid import DAYS, TENORS_DAYS, Surface
@@ -62,8 +63,8 @@ def compute(snapshot: Snapshot) -> StageResult:
     past = standings(snapshot.inputs.get(HISTORY.key))
     realized = realized_vols(snapshot.inputs.get(BARS.key), TENORS_DAYS)
     rows = [
-        *_rows(_by_expiry(surface, fitted, strips), surface.errors, {}, {}),
-        *_rows(_by_tenor(surface, fitted, strips), surface.errors, past, realized),
+        *_rows([*_by_expiry(surface, fitted, strips)], surface.errors, {}, {}),
+        *_rows([*_by_tenor(surface, fitted, strips)], surface.errors, past, realized),
     ]
     frame = pd.DataFrame(rows, columns=_COLUMNS)
     held = positioning.rows(quotes, slices)
@@ -94,69 +95,78 @@ def _by_tenor(surface: Surface, fitted: pd.DataFrame, strips: np.ndarray) -> Ite
 
 
 def _rows(
-    tenors: Iterator[_Tenor], errors: VolErrors, past: dict[int, Standing], realized: dict[int, float]
-) -> Iterator[dict[str, object]]:
-    before_tau = before_w = 0.0
-    for tenor in tenors:
-        tau, w = tenor.params.tau, tenor.params.atm_total_variance
-        read = {
-            **_smile(tenor, errors),
-            "slope": float(skew.slope(tenor.params)),
-            "curvature": float(skew.curvature(tenor.params)),
-            "forward_iv": _root((w - before_w) / (tau - before_tau)),
-            "model_free_iv": _root(tenor.strip),
-        }
-        fair = variance.from_slice(tenor.params).variance
-        vol = realized.get(int(tenor.days), np.nan)
-        standing = past.get(int(tenor.days))
-        ranked = standing.of(read["atm_iv"]) if standing else {**_NO_HISTORY}
-        yield {
-            "basis": tenor.basis,
-            "tenor_days": tenor.days,
-            "expiry_at": tenor.expiry_at,
-            "forward": tenor.forward,
-            **read,
-            "variance_iv": _root(fair),
-            **dict(zip(QUANTILES, tenor.params.quantile(list(QUANTILES.values())).tolist(), strict=True)),
-            **ranked,
-            "realized_vol": vol,
-            "variance_risk_premium": fair - vol**2,
-            "status": _status(read).label,
-        }
-        before_tau, before_w = tau, w
+    tenors: Sequence[_Tenor], errors: VolErrors, past: dict[int, Standing], realized: dict[int, float]
+) -> list[dict[str, object]]:
+    if not tenors:
+        return []
+    smiles = Smiles([each.params for each in tenors])
+    read = {**_smiles(tenors, smiles, errors), **_at_money(smiles)}
+    read["model_free_iv"] = _root(np.array([each.strip for each in tenors]))
+    fair, quantiles = smiles.fair_variances(), smiles.quantiles(np.array(list(QUANTILES.values())))
+    extra = {"variance_iv": _root(fair), **dict(zip(QUANTILES, quantiles.T, strict=True))}
+    names, columns = [*read, *extra], [each.tolist() for each in (*read.values(), *extra.values())]
+    rows = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+    statuses = _statuses(read)
+    for i, (row, tenor) in enumerate(zip(rows, tenors, strict=True)):
+        vol, standing = realized.get(int(tenor.days), np.nan), past.get(int(tenor.days))
+        row |= {name: getattr(tenor, field) for name, field in _NAMED.items()}
+        row |= standing.of(row["atm_iv"]) if standing else _NO_HISTORY
+        row |= {"realized_vol": vol, "variance_risk_premium": float(fair[i]) - vol**2, "status": statuses[i]}
+    return rows
 
 
-def _smile(tenor: _Tenor, errors: VolErrors) -> dict[str, float]:
+def _at_money(smiles: Smiles) -> dict[str, Floats]:
+    """Return slope, curvature and forward vol of each smile, the last from the smile before it."""
+    row, w = np.arange(len(smiles)), smiles.atm_total_variance
+    first, second = smiles.derivatives(row, np.zeros(row.size), w)
+    vol = np.sqrt(w / smiles.taus)
+    slope = first / (2.0 * vol * smiles.taus)
+    rise = np.diff(w, prepend=0.0) / np.diff(smiles.taus, prepend=0.0)
+    curvature = (0.5 * second / smiles.taus - slope**2) / vol
+    return {"slope": slope, "curvature": curvature, "forward_iv": _root(rise)}
+
+
+def _smiles(tenors: Sequence[_Tenor], smiles: Smiles, errors: VolErrors) -> dict[str, Floats]:
     """Return vol at the money, risk reversals and butterflies, each with its error."""
-    params, spread = tenor.params, np.sqrt(tenor.params.atm_total_variance)
-    deltas = np.repeat(list(DELTAS.values()), 2)
-    k = np.append(skew.strike_for_delta(params, deltas, np.tile([False, True], len(DELTAS))), 0.0)
-    z = k / spread
-    inside = (tenor.quoted[0] <= z) & (z <= tenor.quoted[1]) | (k == 0.0)
-    vols = np.where(inside, params.iv(k), np.nan)
-    factor = errors.factor(z, params.tau) * np.append(skew.delta_gain(params, k[:-1]), 1.0)[:, None]
-    found = {"atm_iv": float(vols[-1]), "atm_iv_stderr": float(np.sqrt(np.sum(factor[-1] ** 2)))}
+    m, size = len(tenors), np.array(list(DELTAS.values()))
+    target = np.stack([-ndtri(size), ndtri(size)], axis=1).ravel()
+    by_delta = smiles.strikes(np.repeat(np.arange(m), target.size), np.tile(target, m))
+    k = np.hstack([by_delta.reshape(m, -1), np.zeros((m, 1))])
+    row = np.repeat(np.arange(m), k.shape[1])
+    z = k / np.sqrt(smiles.atm_total_variance)[:, None]
+    low, high = np.array([each.quoted for each in tenors]).T[..., None]
+    inside = (low <= z) & (z <= high) | (k == 0.0)
+    vols = np.where(inside, smiles.iv(row, k.ravel()).reshape(k.shape), np.nan)
+    gain = smiles.delta_gain(row, k.ravel()).reshape(k.shape)
+    gain[:, -1] = 1.0
+    factor = errors.factors_at(z, smiles.taus) * gain[..., None]
+    found = {"atm_iv": vols[:, -1], "atm_iv_stderr": _length(factor[:, -1])}
     for i, name in enumerate(DELTAS):
-        put, call = vols[2 * i : 2 * i + 2].tolist()
-        found |= {f"rr_{name}": call - put, f"bf_{name}": (call + put) / 2 - found["atm_iv"]}
-        low, high = factor[2 * i : 2 * i + 2]
-        for metric, row in (("rr", high - low), ("bf", 0.5 * (high + low) - factor[-1])):
-            error = float(np.sqrt(np.sum(row**2)))
-            found[f"{metric}_{name}_stderr"] = error if np.isfinite(found[f"{metric}_{name}"]) else np.nan
+        put, call = vols[:, 2 * i], vols[:, 2 * i + 1]
+        found |= {f"rr_{name}": call - put, f"bf_{name}": (call + put) / 2 - vols[:, -1]}
+        left, right = factor[:, 2 * i], factor[:, 2 * i + 1]
+        for metric, part in (("rr", right - left), ("bf", 0.5 * (right + left) - factor[:, -1])):
+            known = np.isfinite(found[f"{metric}_{name}"])
+            found[f"{metric}_{name}_stderr"] = np.where(known, _length(part), np.nan)
     return found
 
 
-def _status(metrics: dict[str, float]) -> Status:
-    absent = {name for name, value in metrics.items() if not np.isfinite(value)}
-    if absent & {"rr_25", "bf_25", "rr_10", "bf_10"}:
-        return Status.OUT_OF_RANGE
-    if "model_free_iv" in absent:
-        return Status.TOO_FEW_STRIKES
-    return Status.DEGENERATE if absent else Status.OK
+def _length(rows: Floats) -> Floats:
+    return np.asarray(np.sqrt(np.sum(rows**2, axis=1)))
 
 
-def _root(variance_per_year: float) -> float:
-    return float(np.sqrt(variance_per_year)) if variance_per_year >= 0 else np.nan
+def _statuses(metrics: dict[str, Floats]) -> list[str]:
+    absent = {name: ~np.isfinite(column) for name, column in metrics.items()}
+    beyond = absent["rr_25"] | absent["bf_25"] | absent["rr_10"] | absent["bf_10"]
+    labels = np.full(beyond.size, Status.OK.label, dtype=object)
+    labels[np.any(list(absent.values()), axis=0)] = Status.DEGENERATE.label
+    labels[absent["model_free_iv"]] = Status.TOO_FEW_STRIKES.label
+    labels[beyond] = Status.OUT_OF_RANGE.label
+    return list(labels)
+
+
+def _root(variance_per_year: Floats) -> Floats:
+    return np.asarray(np.sqrt(np.where(variance_per_year >= 0.0, variance_per_year, np.nan)))
 
 
 def _quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
@@ -171,6 +181,7 @@ def _quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
 
 
 _MONTH = 30
+_NAMED = {"basis": "basis", "tenor_days": "days", "expiry_at": "expiry_at", "forward": "forward"}
 _NO_HISTORY = {"iv_rank": np.nan, "iv_percentile": np.nan, "n_history": 0}
 _COLUMNS = [
     *("basis", "tenor_days", "expiry_at", "forward", "atm_iv", "atm_iv_stderr"),
