@@ -3,13 +3,14 @@
 What belongs here: the wire format of each column type. What does not: checks (``frames``), transactions
 (``publishing``).
 
-A block is laid out with every cell at the widest that its column needs, then what no cell uses is left out in
-one pass: neither a null nor a short text costs a Python object.
+A block is joined by Arrow out of pieces: what all rows have in one width is one structured array up to the
+next cell that may be null or of any length. Neither a null nor a text costs a Python object.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 import psycopg
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from psycopg import sql
 from sqlalchemy import BigInteger, Boolean, Column, Date, DateTime, Double, Integer, SmallInteger, Table
@@ -30,6 +32,7 @@ from periscope_assets.store.tables import SCHEMA, content_columns
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 TRAILER = b"\xff\xff"
 ROWS_PER_BLOCK, BYTES_PER_BLOCK = 8192, 1 << 24
+_NOTHING = pa.scalar(b"", pa.large_binary())
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _FIXED: dict[type, str] = {
     Double: ">f8",
@@ -44,15 +47,34 @@ _FIXED: dict[type, str] = {
 
 @dataclass(frozen=True, slots=True)
 class _Cells:
-    """One column of a block: values of one width, and how many bytes of each are used; -1 is null."""
+    """One column of a block.
 
-    kind: str
-    values: NDArray[Any]
+    Attributes
+    ----------
+    lengths : int or ndarray of int, shape (n,)
+        Bytes of each cell, -1 for null.
+    values : ndarray or pyarrow array of large_binary or None
+        Numbers on the wire, or cells of any length; None where all are null.
+    absent : ndarray of bool, shape (n,), or None
+        Numbers that are not sent.
+    """
+
     lengths: NDArray[np.int64] | int
+    values: Any
+    absent: NDArray[np.bool_] | None = None
 
     @property
-    def width(self) -> int:
-        return np.dtype(self.kind).itemsize
+    def n_bytes(self) -> int:
+        return self.values.nbytes if self.values is not None else 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """Cells of one width, side by side with others."""
+
+    kind: Any
+    values: Any
+    absent: NDArray[np.bool_] | None = None
 
 
 def copy(cursor: psycopg.Cursor[Any], table: Table, blocks: Iterator[memoryview]) -> None:
@@ -106,8 +128,8 @@ def _blocks(
 ) -> Iterator[memoryview]:
     n_rows = rows.stop - rows.start
     cells = [_cells(column, columns[column.name][rows]) for column in described]
-    width = head.itemsize + sum(4 + each.width for each in cells)
-    if n_rows * width <= BYTES_PER_BLOCK or n_rows == 1:
+    n_bytes = n_rows * (head.itemsize + 4 * len(cells)) + sum(each.n_bytes for each in cells)
+    if n_bytes <= BYTES_PER_BLOCK or n_rows == 1:
         yield _joined(cells, n_rows, head)
         return
     middle = rows.start + n_rows // 2
@@ -116,26 +138,50 @@ def _blocks(
 
 
 def _joined(cells: list[_Cells], n_rows: int, head: NDArray[Any]) -> memoryview:
-    fields = [
-        (f"{part}{i}", kind)
-        for i, each in enumerate(cells)
-        for part, kind in (("n", ">i4"), ("v", each.kind))
-    ]
-    block = np.empty(n_rows, dtype=[("head", head.dtype), *fields])
-    block["head"] = head
-    used = np.ones((n_rows, block.itemsize), dtype=bool)
-    end, is_whole = head.itemsize, True
-    for i, each in enumerate(cells):
-        block[f"n{i}"] = each.lengths
-        if each.width:
-            block[f"v{i}"] = each.values
-        start, end = end + 4, end + 4 + each.width
-        if not isinstance(each.lengths, int):
-            used[:, start:end] = np.arange(each.width) < each.lengths[:, None]
-            is_whole = False
-    if is_whole:
-        return block.view(np.uint8).data
-    return block.view(np.uint8).reshape(n_rows, -1)[used].data
+    pieces: list[pa.Array] = []
+    run = [_Field(head.dtype, head)]
+    for each in cells:
+        run.append(_Field(">i4", each.lengths))
+        if isinstance(each.values, np.ndarray):
+            run.append(_Field(each.values.dtype, each.values, each.absent))
+        elif each.values is not None:
+            pieces += [_piece(run, n_rows), each.values]
+            run = []
+    if run:
+        pieces.append(_piece(run, n_rows))
+    joined = pc.binary_join_element_wise(*pieces, _NOTHING, null_handling="replace", null_replacement="")
+    _, ends, content = joined.buffers()
+    return memoryview(content)[: int(np.frombuffer(ends, dtype=np.int64)[n_rows])]
+
+
+def _piece(run: list[_Field], n_rows: int) -> pa.Array:
+    """Return the cells of some columns, without the absent ones, as one binary cell for each row."""
+    block = np.empty(n_rows, dtype=[(f"c{i}", each.kind) for i, each in enumerate(run)])
+    for name, each in zip(block.dtype.names, run, strict=True):
+        block[name] = each.values
+    content: NDArray[Any] = block
+    lengths = np.full(n_rows, block.itemsize, dtype=np.int64)
+    if any(each.absent is not None for each in run):
+        content = _compact(block, [each.absent for each in run])
+        for each in run:
+            if each.absent is not None:
+                lengths -= np.dtype(each.kind).itemsize * each.absent
+    ends = np.zeros(n_rows + 1, dtype=np.int64)
+    np.cumsum(lengths, out=ends[1:])
+    return pa.Array.from_buffers(pa.large_binary(), n_rows, [None, pa.py_buffer(ends), pa.py_buffer(content)])
+
+
+def _compact(block: NDArray[Any], absent: list[NDArray[np.bool_] | None]) -> NDArray[Any]:
+    """Leave out absent cells, in the largest unit that all cells are whole multiples of."""
+    widths = [block.dtype[i].itemsize for i in range(len(absent))]
+    unit = math.gcd(4, *widths)
+    used = np.ones((len(block), block.itemsize // unit), dtype=bool)
+    end = 0
+    for width, left_out in zip(widths, absent, strict=True):
+        start, end = end, end + width // unit
+        if left_out is not None:
+            used[:, start:end] = ~left_out[:, None]
+    return block.view(f"u{unit}").reshape(used.shape)[used]
 
 
 def _cells(column: Column[Any], values: Any) -> _Cells:
@@ -144,16 +190,19 @@ def _cells(column: Column[Any], values: Any) -> _Cells:
         return _varying(_documents(values) if isinstance(column.type, JSONB) else values)
     absent, width = nulls(values), np.dtype(code).itemsize
     if not absent.any():
-        return _Cells(code, _numbers(values), width)
+        return _Cells(width, _numbers(values).astype(code))
     if absent.all():
-        return _Cells("V0", np.empty(len(values), dtype="V0"), -1)
-    numbers = np.zeros(len(values), dtype=code)
-    numbers[~absent] = _numbers(values[~absent])
-    return _Cells(code, numbers, np.where(absent, -1, width))
+        return _Cells(-1, None)
+    if values.dtype == object:
+        numbers = np.zeros(len(values), dtype=code)
+        numbers[~absent] = values[~absent]
+    else:
+        numbers = _numbers(values).astype(code)
+    return _Cells(np.where(absent, -1, width), numbers, absent)
 
 
 def _numbers(values: NDArray[Any]) -> NDArray[Any]:
-    """Return values, none of them null, as the numbers that the wire has: times and dates count from 2000."""
+    """Return values as the numbers that the wire has: times and dates count from 2000."""
     if values.dtype.kind == "M":
         return (values - np.datetime64("2000-01-01")).view(np.int64)
     return values
@@ -165,18 +214,11 @@ def _documents(values: NDArray[Any]) -> pa.Array:
 
 
 def _varying(values: pa.Array) -> _Cells:
-    _, ends, content = values.buffers()
-    offsets = np.frombuffer(ends, dtype=np.int64)[values.offset : values.offset + len(values) + 1]
-    lengths = np.diff(offsets)
-    width = int(lengths.max(initial=0))
-    cells = np.empty((len(values), 0), dtype=np.uint8)
-    if width:
-        given = np.frombuffer(content, dtype=np.uint8)
-        cells = given.take(offsets[:-1, None] + np.arange(width), mode="clip")
-    absent = nulls(values)
-    is_even = not absent.any() and bool((lengths == width).all())
+    if values.null_count == len(values):
+        return _Cells(-1, None)
+    ends = np.frombuffer(values.buffers()[1], dtype=np.int64)
+    lengths = np.diff(ends[values.offset : values.offset + len(values) + 1])
     return _Cells(
-        f"V{width}",
-        cells.view(f"V{width}")[:, 0] if width else cells,
-        width if is_even else np.where(absent, -1, lengths),
+        np.where(nulls(values), -1, lengths) if values.null_count else lengths,
+        values.view(pa.large_binary()),
     )

@@ -8,12 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from periscope_analytics.heston import HestonParams
 from periscope_assets.transforms.signals.scorecard import compute
 from periscope_assets.transforms.signals.track_record import track_record
 from periscope_assets.transforms.stage import Snapshot
 
 NOW = datetime(2026, 3, 20, 19, 45, tzinfo=UTC)
 DAY = timedelta(days=1)
+MODEL = {"v0": 0.04, "kappa": 2.0, "theta": 0.04, "sigma": 0.3, "rho": -0.5}
+FAIR = float(HestonParams(**MODEL).implied_vol(100.0, 100.0, 0.1))
+"""The model's vol of the contract at the forward, then and now: nothing to hedge unless a test says so."""
 
 
 def signal(as_of, instrument="ACME260417C00100000", direction="buy", **columns):
@@ -22,6 +26,7 @@ def signal(as_of, instrument="ACME260417C00100000", direction="buy", **columns):
         "signal_id": f"{instrument}|{as_of:%j}|{direction}", "as_of": pd.Timestamp(as_of), "generator": "g",
         "instrument": instrument, "contract": contract, "direction": direction, "state": "pending",
         "confidence": 0.8, "entry_iv": 0.20, "half_spread_iv": 0.002, "vega_usd": 10.0,
+        "fair_iv": FAIR,
     }  # fmt: skip
     return {**row, **columns}
 
@@ -38,7 +43,7 @@ def scores(signals, *, known_at=None, days=25, vols=None, atm=(0.2, 0.2)):
         {
             "contract": ["ACME260417C00100000", "ACME260417C00110000"],
             "bid_iv": [0.218, np.nan], "mid_iv": [0.22, np.nan], "ask_iv": [0.222, np.nan],
-            "status": ["ok", "no_bid"],
+            "status": ["ok", "no_bid"], "forward": 100.0, "strike": [100.0, 110.0], "tau_years": 0.1,
         }
     )  # fmt: skip
     metrics = pd.DataFrame(
@@ -50,9 +55,11 @@ def scores(signals, *, known_at=None, days=25, vols=None, atm=(0.2, 0.2)):
             "bf_25": 0.01,
         }
     )
+    fits = pd.DataFrame([{**MODEL, "status": "ok"}])
     inputs = {
         "implied_vols": {"implied_vols": now if vols is None else vols},
         "skew_metrics": {"skew_metrics": metrics},
+        "heston_fit": {"heston_calibrations": fits},
         "trade_signals_history": {"history": figures, "trade_signals": pd.DataFrame(signals)},
     }
     return compute(Snapshot("ACME", NOW, inputs))
@@ -67,6 +74,12 @@ def test_a_score_is_the_move_less_both_half_spreads():
     assert sell["net_iv"] == pytest.approx(-0.024)
     assert (buy["is_hit"], sell["is_hit"]) == (True, False)
     assert made.quality["hit_rate"] == 0.5
+
+
+def test_the_model_s_own_move_is_hedged_away():
+    (row,) = scores([signal(NOW - DAY, fair_iv=FAIR - 0.015)]).frames["signal_scores"].to_dict("records")
+    assert row["hedge_iv"] == pytest.approx(0.015)
+    assert row["gross_iv"] == pytest.approx(0.02 - 0.015)
 
 
 def test_each_horizon_takes_the_signals_of_its_session():

@@ -32,7 +32,7 @@ def trade_signals(context: dg.AssetExecutionContext, pipeline: PipelineParam) ->
 @dg.asset(
     group_name="signals",
     kinds={"postgres"},
-    deps=[implied_vols, skew_metrics, trade_signals],
+    deps=[implied_vols, skew_metrics, heston_fit, trade_signals],
     backfill_policy=SINGLE_RUN,
 )
 def signal_scorecard(

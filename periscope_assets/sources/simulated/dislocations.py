@@ -10,7 +10,7 @@ from datetime import date, timedelta
 
 from periscope_assets.sources.simulated.draws import uniform
 
-SHARE = 0.01
+SHARE = 0.005
 """Strikes that leave the smile on a day, of those near the money."""
 FURTHEST_Z, SHORTEST_YEARS = 1.5, 14.0 / 365.0
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from periscope_analytics.errors import Status
 from periscope_assets.transforms.frames import Floats, finite, numbers
+from periscope_assets.transforms.models.heston import HESTON_FIT, params_of
 from periscope_assets.transforms.models.ou import SKEW
 from periscope_assets.transforms.signals import trade
 from periscope_assets.transforms.signals.generators import INSTRUMENTS
@@ -59,8 +60,10 @@ def compute(snapshot: Snapshot) -> StageResult:
 def score(signals: pd.DataFrame, horizon: int, basis: str, now: Mapping[str, Frames]) -> pd.DataFrame:
     """Return the scores of rows of ``trade_signals`` by the vols of a later snapshot.
 
-    The net move pays the half-spread at entry and the one at exit; money is the net move times the vega at
-    entry. A contract without a mid vol now has its status, one that has settled is ``expired``.
+    A contract is held against what the model makes of the day: of its move, that of Heston's own vol for it is
+    hedged away, for relative value says nothing of the level. A series stands for itself. The net move pays the
+    half-spread at entry and the one at exit; money is the net move times the vega at entry. A contract without
+    a mid vol now has its status, one that has settled is ``expired``.
     """
     vols = now["implied_vols"]["implied_vols"].set_index("contract")
     metrics = now["skew_metrics"]["skew_metrics"]
@@ -70,7 +73,8 @@ def score(signals: pd.DataFrame, horizon: int, basis: str, now: Mapping[str, Fra
     exit_half = np.where(is_contract, (numbers(mine, "ask_iv") - numbers(mine, "bid_iv")) / 2, half)
     exit_iv = np.where(is_contract, numbers(mine, "mid_iv"), _series(signals["instrument"], metrics))
     sign = np.where(signals["direction"] == "buy", 1.0, -1.0)
-    gross = sign * (exit_iv - numbers(signals, "entry_iv"))
+    hedge = np.where(is_contract, _model(mine, now) - numbers(signals, "fair_iv"), 0.0)
+    gross = sign * (exit_iv - numbers(signals, "entry_iv") - hedge)
     net = gross - half - exit_half
     absent = mine["status"].fillna(Status.EXPIRED.label).to_numpy()
     reason = np.where(is_contract, np.where(absent == "ok", Status.NO_QUOTE.label, absent), "out_of_range")
@@ -84,6 +88,7 @@ def score(signals: pd.DataFrame, horizon: int, basis: str, now: Mapping[str, Fra
             "signal_state": signals["state"].to_numpy(),
             **{name: signals[name].to_numpy() for name in ("confidence", "entry_iv")},
             "exit_iv": exit_iv,
+            "hedge_iv": hedge,
             "gross_iv": gross,
             "net_iv": net,
             "net_usd": net * numbers(signals, "vega_usd"),
@@ -92,6 +97,15 @@ def score(signals: pd.DataFrame, horizon: int, basis: str, now: Mapping[str, Fra
             "status": np.where(known, Status.OK.label, reason),
         }
     )
+
+
+def _model(rows: pd.DataFrame, now: Mapping[str, Frames]) -> Floats:
+    """Return Heston's vols now of contracts' rows, NaN where there is no fit or no contract."""
+    params = params_of(now["heston_fit"]["heston_calibrations"].iloc[0].to_dict())
+    if params is None:
+        return np.full(len(rows), np.nan)
+    forward, strike, tau = (numbers(rows, name) for name in ("forward", "strike", "tau_years"))
+    return params.implied_vol(forward, strike, tau)
 
 
 def _series(instruments: pd.Series, metrics: pd.DataFrame) -> Floats:
@@ -114,7 +128,17 @@ def _value(instrument: str, fixed: pd.DataFrame) -> float:
 
 _COLUMNS = [
     *("signal_id", "horizon_sessions", "signal_as_of", "generator", "instrument", "direction"),
-    *("signal_state", "confidence", "entry_iv", "exit_iv", "gross_iv", "net_iv", "net_usd", "is_hit"),
+    *(
+        "signal_state",
+        "confidence",
+        "entry_iv",
+        "exit_iv",
+        "hedge_iv",
+        "gross_iv",
+        "net_iv",
+        "net_usd",
+        "is_hit",
+    ),
     *("basis", "status"),
 ]
-STAGE = Stage("signal_scorecard", (IMPLIED_VOLS, SKEW, HISTORY), "1", compute)
+STAGE = Stage("signal_scorecard", (IMPLIED_VOLS, SKEW, HESTON_FIT, HISTORY), "1", compute)
