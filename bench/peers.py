@@ -7,7 +7,7 @@ their own (``requirements.lock`` beside this file). Run: ``make bench``.
 from __future__ import annotations
 
 from bench.harness import Contender, Result, markdown, race  # isort: skip
-from bench import chains, fits, heston, smiles  # isort: skip
+from bench import andreasen_huge, chains, fits, heston, smiles  # isort: skip
 
 import csv
 import platform
@@ -207,6 +207,7 @@ def report() -> str:
         markdown("SABR smile, 15 noisy quotes, beta fixed", fits.sabr()),
         *smiles.tables(),
         *chains.tables(),
+        *andreasen_huge.tables(),
     ]
     return (
         "# Benchmarks\n\n"

@@ -25,6 +25,7 @@ from periscope_analytics.market import ForwardCurve, OptionChain
 from periscope_analytics.ou import OUParams
 from periscope_analytics.sabr import SABRParams
 from periscope_analytics.slice import GridRule
+from periscope_analytics.smiles import Smiles
 from periscope_analytics.ssvi import ESSVI, PowerLaw, SSVIParams
 from periscope_analytics.strategy import Leg, Market, Strategy
 from periscope_analytics.surface import Smile, VolSurface
@@ -224,6 +225,7 @@ OWNERS: dict[str, Callable[[Rng], Any]] = {
     "market.OptionChain": lambda rng: chain(rng, share=float(rng.choice(SHARES))),
     "market.ForwardCurve": curve,
     "variance.ModelFree": lambda rng: from_slice(smile(rng)),
+    "smiles.Smiles": lambda rng: Smiles(served().params.slices),
     "vol_errors.VolErrors": lambda rng: vol_errors(),
 }
 """Whose methods are called, by class."""
@@ -299,6 +301,9 @@ SPECIFIC: dict[str, Callable[[Rng, dict[str, Any], float], dict[str, Any]]] = {
         "values": tuple(poisoned(rng, np.zeros(7), 0.3 * share)), "grid": GridRule(0.15, -6.0, 4.0, 0.3),
         "base_variance": poisoned(rng, 0.01, share), "previous": None, "fraction": poisoned(rng, 1.0, share),
     },
+    "svi.total_variances": lambda rng, world, share: {
+        "parameters": poisoned(rng, np.tile([[0.01], [0.1], [-0.4], [0.0], [0.2]], world["k"].size), share),
+    },
     "strategy.Market": lambda rng, world, share: {"curve": curve(rng), "spot": poisoned(rng, 100.0, share)},
     "strategy.Leg": lambda rng, world, share: {
         **scalars(rng, "strategy.Leg", share), "is_call": pick(rng, True, False, None),
@@ -310,6 +315,11 @@ SPECIFIC: dict[str, Callable[[Rng, dict[str, Any], float], dict[str, Any]]] = {
     "ssvi.ESSVI": lambda rng, world, share: {"slices": essvi().slices[: int(rng.integers(0, 4))]},
     "surface.SurfaceSlice": lambda rng, world, share: {"surface": surface(rng)},
     "surface.VolSurface": lambda rng, world, share: {"slices": surface(rng).slices},
+    "smiles.Smiles": lambda rng, world, share: {"slices": served().params.slices[: int(rng.integers(0, 4))]},
+    "vol_errors.VolErrors.factors_at": lambda rng, world, share: {
+        "z": poisoned(rng, rng.normal(0.0, 1.0, (2, 5)), share),
+        "taus": poisoned(rng, np.array([0.2, 0.6]), share),
+    },
     "vol_errors.VolErrors": lambda rng, world, share: {
         "taus": [0.1, 0.2], "atm_ivs": [0.2, 0.2],
         "factors": [vol_errors().factors[0]] * int(rng.integers(1, 3)),

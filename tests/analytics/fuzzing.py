@@ -93,6 +93,8 @@ def market(rng: np.random.Generator, n: int) -> dict[str, Any]:
         "is_coin": bool(rng.random() < 0.5),
         "kind": str(rng.choice(["up_out", "up_in", "down_out", "down_in", "sideways"])),
         "dynamics": str(rng.choice(["sticky_strike", "sticky_moneyness", "sideways"])),
+        "row": rng.integers(0, 3, n),
+        "target": rng.normal(0.0, 1.5, n),
         "fraction": float(rng.random()), "z_scores": rng.normal(0.0, 1.0, n),
     }  # fmt: skip
 

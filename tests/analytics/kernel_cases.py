@@ -86,12 +86,13 @@ def americans() -> list[Any]:
 
 
 def parity() -> list[Any]:
-    call, put = black.price(100.0, NEAR, 0.5, 0.2, True), black.price(100.0, NEAR, 0.5, 0.2, False)
-    quotes = [NEAR, 0.99 * call, 1.01 * call, 0.99 * put, 1.01 * put]
+    strike = np.linspace(80.0, 120.0, 12)
+    call, put = black.price(100.0, strike, 0.5, 0.2, True), black.price(100.0, strike, 0.5, 0.2, False)
+    quotes = [strike, 0.99 * call, 1.01 * call, 0.99 * put, 1.01 * put]
     fits = [
         fit_forward(*quotes, 0.99),
         fit_forward(*quotes),
-        fit_inverse_forward(NEAR, *(q / 100.0 for q in quotes[1:])),
+        fit_inverse_forward(strike, *(q / 100.0 for q in quotes[1:])),
     ]
     pairs = two_sided(*quotes)
     slopes = free_discounts(np.array([0, len(pairs.strike)]), pairs)
@@ -131,6 +132,9 @@ def alone() -> list[Any]:
             call, put, gradient = np.empty(14), np.empty(14), np.empty((rows, 14))
             heston_kernel.prices(k, edges, tau, np.array(p), tolerance, call, put, gradient)
             price += [*call, *put, *gradient.ravel()]
+    price += [
+        x for k in (1e-4, 90.0, 100.0, 200.0) for x in kernel.greeks_one(100.0, k, 0.5, 0.2, True, 0.97, 0.06)
+    ]
     total, left = np.zeros((3, 1)), np.array([10_000])
     p = np.array([0.04, 1.5, 0.05, 0.6, -0.6])
     done = heston_kernel._alone(np.array([0.3]), 1.0, 0.1, 1.0, 0.5, p, 1e-8, total, left)

@@ -100,6 +100,7 @@ def _arguments(name: str, function: Any, rng: np.random.Generator, share: float,
         if key in ARGUMENTS:
             made[key] = ARGUMENTS[key](rng, world, share)
             continue
+        assert key in world, f"{name}: no generator for {key}; see fuzzing.market, fuzz_objects, NOT_FUZZED"
         made[key] = _number(world[key], str(parameter.annotation), rng, share)
     return made
 
