@@ -144,6 +144,8 @@ def _check_key(table: Table, columns: Columns, n_rows: int) -> None:
 def _is_unique(key: Sequence[Any], n_rows: int) -> bool:
     """Tell that one column alone tells the rows apart; False also where only several do."""
     first = key[0]
+    if isinstance(first, pa.Array) and pc.all(pc.less(first[:-1], first[1:])).as_py():
+        return True
     distinct = pc.count_distinct(first).as_py() if isinstance(first, pa.Array) else len(np.unique(first))
     return bool(distinct == n_rows)
 
@@ -219,6 +221,9 @@ def _only_texts(cells: NDArray[Any]) -> NDArray[Any]:
 
 def _dates(_: Column[Any], values: pd.Series[Any]) -> NDArray[Any]:
     cells = values.to_numpy(dtype=object)
+    if set(map(type, cells)) == {date}:
+        days = pa.array(cells, type=pa.date32()).to_numpy(zero_copy_only=False)
+        return np.asarray(days, dtype="datetime64[D]")
     known = {each: np.datetime64(_date(each), "D").astype(np.int64) for each in set(cells)}
     days = np.fromiter(map(known.__getitem__, cells), dtype=np.int64, count=len(cells))
     return days.view("datetime64[D]")

@@ -91,7 +91,7 @@ def test_bytes_land_once(lake):
 def test_what_rests_is_the_same_bytes_whenever_it_lands(lake):
     lake.land(b"payload")
     key = f"raw/{DIGEST[:2]}/{DIGEST}.gz"
-    assert lake._objects.read(key) == gzip.compress(b"payload", mtime=0)
+    assert lake._objects.read(key) == gzip.compress(b"payload", 6, mtime=0)
 
 
 CORRUPT = {
