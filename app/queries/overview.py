@@ -96,7 +96,7 @@ def _fit(reader: Reader, surface: LedgerEntry) -> dict[str, object]:
         "n_expiries": len(slices),
         "n_fitted": len(fitted),
         "rmse_bps": fitted["rmse_bps"].median(),
-        "inside_share": fitted["inside_share"].median(),
+        "inside_share": surface.quality.get("inside_share"),
         "is_free": bool(certificates["is_free"].iloc[0]) if len(certificates) else None,
     }
 

@@ -104,7 +104,7 @@ def _line(curve: pd.DataFrame, axis: Coordinate, colours: Theme) -> go.Scatter:
         x=curve[axis.column],
         y=100.0 * curve["iv"],
         mode="lines",
-        name="SVI fit",
+        name="fit",
         line={"color": colours.line, "width": 2},
         customdata=curve[["strike"]],
         hovertemplate="<b>fit</b> K %{customdata[0]:,.6~r}<br>IV <b>%{y:.2f} %</b><extra></extra>",

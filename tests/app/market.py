@@ -274,7 +274,7 @@ def drafts(
     content = frames(as_of, level=level)
     quotes, refused = content["option_quotes"].values()
     counts = {"n_raw": len(quotes) + len(refused), "n_accepted": len(quotes), "n_quarantined": len(refused)}
-    quality = {"option_quotes": {**counts, "spot": 6850.0}}
+    quality = {"option_quotes": {**counts, "spot": 6850.0}, "vol_surface": {"inside_share": 0.81}}
     return [
         Draft(
             dataset=name,

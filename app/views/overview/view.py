@@ -29,7 +29,7 @@ COLUMNS = {
     "n_expiries": _column.NumberColumn("Expiries"),
     "rmse_bps": _column.NumberColumn("RMSE bps", format="%.1f", help="Median over expiries, vol bps."),
     "inside_share": _column.NumberColumn(
-        "Inside %", format="%.0f", help="Median share of quotes around the fit."
+        "Inside %", format="%.1f", help="Share of quotes around the fit, weighted by vega."
     ),
     "certificate": _column.TextColumn("Static arbitrage", help="What the surface's certificate found."),
     "n_accepted": _column.NumberColumn("Quotes", format="%,d", help="Accepted quotes."),

@@ -18,7 +18,7 @@ Figure = tuple[str, str, str]
 
 def merit(page: Page) -> list[Figure]:
     """Return name, value and explanation of each figure; a dash where there is no value."""
-    return [*_market(page), *_fit(page.slices), _quotes(_quality(page))]
+    return [*_market(page), *_fit(page.slices, page.surface.quality), _quotes(_quality(page))]
 
 
 def _market(page: Page) -> list[Figure]:
@@ -33,14 +33,18 @@ def _market(page: Page) -> list[Figure]:
     ]
 
 
-def _fit(slices: pd.DataFrame) -> list[Figure]:
+def _fit(slices: pd.DataFrame, quality: Mapping[str, object]) -> list[Figure]:
     fitted = slices[slices["status"] == "ok"]
     error = printed(_median(fitted["rmse_bps"]), ",.1f", " bps")
-    inside = printed(_percent(_median(fitted["inside_share"])), ".0f", " %")
+    inside = printed(_percent(quality.get("inside_share")), ".1f", " %")
     return [
         ("Expiries fitted", f"{len(fitted)} of {len(slices)}", "Expiries with a fit of status ok."),
         ("Fit RMSE", error, "Median over expiries; vega-weighted, 1 bp is 0.01 % of vol."),
-        ("Inside bid-ask", inside, "Median share of vega-weighted quotes that enclose the fit."),
+        (
+            "Inside bid-ask",
+            inside,
+            "Share of all quotes, weighted by vega, whose bid and ask enclose the fit.",
+        ),
     ]
 
 

@@ -60,10 +60,10 @@ def compute(snapshot: Snapshot) -> StageResult:
 def score(signals: pd.DataFrame, horizon: int, basis: str, now: Mapping[str, Frames]) -> pd.DataFrame:
     """Return the scores of rows of ``trade_signals`` by the vols of a later snapshot.
 
-    A contract is held against what the model makes of the day: of its move, that of Heston's own vol for it is
-    hedged away, for relative value says nothing of the level. A series stands for itself. The net move pays the
-    half-spread at entry and the one at exit; money is the net move times the vega at entry. A contract without
-    a mid vol now has its status, one that has settled is ``expired``.
+    A contract is held against what the model makes of the day: of its move, that of Heston's own vol for it
+    is hedged away, for relative value says nothing of the level. A series stands for itself. The net move
+    pays the half-spread at entry and the one at exit; money is the net move times the vega at entry. A
+    contract without a mid vol now has its status, one that has settled is ``expired``.
     """
     vols = now["implied_vols"]["implied_vols"].set_index("contract")
     metrics = now["skew_metrics"]["skew_metrics"]
@@ -128,17 +128,7 @@ def _value(instrument: str, fixed: pd.DataFrame) -> float:
 
 _COLUMNS = [
     *("signal_id", "horizon_sessions", "signal_as_of", "generator", "instrument", "direction"),
-    *(
-        "signal_state",
-        "confidence",
-        "entry_iv",
-        "exit_iv",
-        "hedge_iv",
-        "gross_iv",
-        "net_iv",
-        "net_usd",
-        "is_hit",
-    ),
-    *("basis", "status"),
+    *("signal_state", "confidence", "entry_iv", "exit_iv", "hedge_iv", "gross_iv", "net_iv"),
+    *("net_usd", "is_hit", "basis", "status"),
 ]
 STAGE = Stage("signal_scorecard", (IMPLIED_VOLS, SKEW, HESTON_FIT, HISTORY), "1", compute)
