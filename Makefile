@@ -28,7 +28,7 @@ test-nightly: .venv/.ready ## the long soaks, in full
 
 coverage: .venv/.ready ## lines of the analytics that tests run, kernels as Python; fails under 95 %
 	@rm -f .coverage .coverage.*
-	@$(BIN)/python -m coverage run --parallel-mode --source=periscope_analytics -m pytest -q tests/analytics -m "not nightly" -k "not uncompiled"
+	@$(BIN)/python -m coverage run --parallel-mode --source=periscope_analytics -m pytest -q tests/analytics -m "not nightly and not data" -k "not uncompiled" --ignore tests/analytics/test_without_jit.py
 	@NUMBA_DISABLE_JIT=1 $(BIN)/python -m coverage run --parallel-mode --source=periscope_analytics -m tests.analytics.kernel_cases > /dev/null
 	@$(BIN)/python -m coverage combine -q && $(BIN)/python -m coverage report --skip-covered --show-missing --fail-under=95
 

@@ -68,6 +68,7 @@ class Certificate:
     n_calendar: int
 
 
+@np.errstate(all="ignore")
 def certificate_grid(slices: Sequence[Slice], n: int = GRID_POINTS) -> Floats:
     """Return the log-moneyness grid on which slices are examined.
 
@@ -89,6 +90,7 @@ def _at_forward(smile: Slice) -> float:
     return float(smile.total_variance(0.0)) if known is None else float(known)
 
 
+@np.errstate(all="ignore")
 def certify(surface: Surface) -> Certificate:
     """Examine a surface for static arbitrage.
 

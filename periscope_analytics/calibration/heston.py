@@ -62,6 +62,7 @@ DISAGREEMENT = 1.01
 """Ratio of costs above which two converged searches count as different valleys."""
 
 
+@np.errstate(all="ignore")
 def fit_heston(
     forward: ArrayLike,
     strike: ArrayLike,
