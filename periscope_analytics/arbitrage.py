@@ -121,8 +121,9 @@ def certify(surface: Surface) -> Certificate:
     wings = np.array([wing_slopes(each) for each in slices])
     butterfly, calendar = ~(g >= -ROUNDING), ~(steps >= -ROUNDING)
     left, right = (float(side) for side in wings.max(axis=0))
+    gentle = bool(wings.max() <= LARGEST_SLOPE + ROUNDING)
     return Certificate(
-        is_free=not (butterfly.any() or calendar.any() or max(left, right) > LARGEST_SLOPE + ROUNDING),
+        is_free=gentle and not (butterfly.any() or calendar.any()),
         min_g=float(np.nanmin(g)) if np.isfinite(g).any() else np.nan,
         min_calendar=float(np.nanmin(steps)) if steps.size else np.nan,
         left_wing=left,

@@ -119,7 +119,7 @@ class HestonParams:
         with np.errstate(all="ignore"):
             k = np.log(strikes) - np.log(f)
         known = (np.abs(k) <= FURTHEST_LOG_MONEYNESS) & (t < np.inf)
-        known &= (f > 0.0) & (f < np.inf) & (d > 0.0) & (d < np.inf)
+        known = known & (f > 0.0) & (f < np.inf) & (d > 0.0) & (d < np.inf)
         values = np.array([self.v0, self.kappa, self.theta, self.sigma, self.rho])
         k, t = (column if column.size == call.size else np.repeat(column, call.size) for column in (k, t))
         if known.all():

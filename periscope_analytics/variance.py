@@ -150,6 +150,7 @@ def from_slice(smile: Slice) -> ModelFree:
 
 @cache
 def rule() -> tuple[Floats, Floats]:
+    """Return nodes and weights of the quadrature, on [-1, 1]."""
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
     return nodes, weights
 

@@ -19,6 +19,7 @@ import numpy as np
 
 import periscope_analytics
 from periscope_analytics import black
+from periscope_analytics.arbitrage import Certificate
 from periscope_analytics.calibration.result import Calibration
 from periscope_analytics.calibration.slices import SliceFits
 from periscope_analytics.errors import Status
@@ -128,6 +129,10 @@ def faults(result: Any, *, finite: bool) -> Iterator[str]:
         good = result.status == Status.OK
         if not (np.all(np.isfinite(result.parameters[good])) and np.all(np.isfinite(result.rmse[good]))):
             yield "a slice is OK and not finite"
+    elif isinstance(result, Certificate):
+        told = (result.min_g, result.left_wing, result.right_wing)
+        if result.is_free and not np.all(np.isfinite(told)):
+            yield f"free of arbitrage with {told}"
     elif hasattr(result, "status"):
         yield from _status_faults(result)
     elif isinstance(result, np.ndarray | float) and np.asarray(result).dtype.kind == "f":

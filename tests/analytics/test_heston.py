@@ -173,3 +173,11 @@ def test_bad_arguments_are_named():
         p.price(100.0, 90.0, 0.1, True, tolerance=0.0)
     with pytest.raises(ValueError, match="is_call"):
         p.price(100.0, 90.0, 0.1, "call")
+
+
+def test_any_argument_alone_may_be_an_array():
+    p, numbers = HestonParams(0.04, 1.5, 0.05, 0.6, -0.6), [100.0, 110.0, 0.5, True, 0.97]
+    alone = float(p.price(*numbers))
+    for i in range(5):
+        columns = [np.full(2, x) if i == j else x for j, x in enumerate(numbers)]
+        assert p.price(*columns) == pytest.approx(np.full(2, alone), rel=1e-12)
