@@ -160,7 +160,7 @@ class SSVIParams:
             If psi is zero, or so far from theta that the vertex is beyond doubles: a flat smile has none.
         """
         across = float(np.sqrt((1.0 - self.rho) * (1.0 + self.rho)))
-        if not (0.0 < self.phi < np.inf and 0.0 < across / self.phi < np.inf):
+        if not (0.0 < self.phi < np.inf and 0.0 < across / self.phi < np.inf and 1.0 / self.phi < np.inf):
             raise ValueError(f"psi: with {self.psi}, a flat smile, raw parameters are not determined")
         a = 0.5 * self.theta * across * across
         return SVIParams(a, 0.5 * self.psi, self.rho, -self.rho / self.phi, across / self.phi)

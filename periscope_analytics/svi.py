@@ -212,7 +212,7 @@ class SVIParams:
         if not tau > 0.0:
             raise ValueError(f"tau: must be positive, got {tau}")
         if not w > 0.0:
-            raise ValueError(f"total variance at the money is {w}: jump wings need it positive")
+            raise ValueError(f"a: total variance at the money is {w}, and jump wings need it positive")
         root = float(np.sqrt(w))
         psi = 0.5 * self.b / root * (self.rho - self.m / float(np.hypot(self.m, self.sigma)))
         return JumpWings(
@@ -251,6 +251,8 @@ class SVIParams:
             raise ValueError(f"v_tilde: the least variance {v_tilde} exceeds that at the money, {v}")
         root = float(np.sqrt(v * tau))
         b = 0.5 * root * (c + p)
+        if not 0.0 < b < np.inf:
+            raise ValueError(f"p, c: with v tau = {v * tau} the slopes are beyond doubles")
         rho = 1.0 - p * root / b
         beta = rho - 2.0 * psi * root / b
         if not -1.0 <= beta <= 1.0:
@@ -272,3 +274,21 @@ def _vertex(b: float, rho: float, beta: float, w: float, least: float) -> tuple[
         raise ValueError("v_tilde: the smile degenerates to two lines")
     sigma = across * radius
     return least - b * sigma * bend, beta * radius, sigma
+
+
+@np.errstate(all="ignore")
+def total_variances(parameters: Floats, k: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return total variance of many smiles, and its first and second derivative in k.
+
+    Parameters
+    ----------
+    parameters : ndarray, shape (5, ...)
+        a, b, rho, m, sigma; the rest of the shape broadcasts against `k`.
+    k : ndarray
+        Log-moneyness.
+    """
+    a, b, rho, m, sigma = parameters
+    s = k - m
+    root = np.hypot(s, sigma)
+    w = a + b * (rho * s + root)
+    return w, b * (rho + s / root), b * sigma / root * (sigma / root) / root
