@@ -6,15 +6,16 @@ not: the fit (``periscope_analytics``), the surface that is served (``served``).
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from periscope_analytics.calibration import fit_svi
-from periscope_analytics.errors import Status
-from periscope_analytics.svi import SVIParams
-from periscope_assets.transforms.surfaces.bands import Contracts
+from periscope_analytics.calibration import fit_svi_slices
+from periscope_analytics.errors import Status, labels
+from periscope_analytics.surface import density_factor
+from periscope_analytics.svi import SVIParams, total_variances
+from periscope_assets.transforms.frames import Bools, Floats
+from periscope_assets.transforms.surfaces.bands import Codes, Contracts
 
 TABLE = "svi_slices"
 PARAMETERS = ("a", "b", "rho", "m", "sigma")
@@ -34,12 +35,28 @@ def rows(contracts: Contracts, forwards: pd.DataFrame) -> pd.DataFrame:
     the quotes hardly tell parameters apart, so that resting on a bound of the search says little about the
     smile.
     """
-    statuses = forwards["status"].tolist()
-    fits = [
-        _row(contracts, where, status) for where, status in zip(contracts.expiries(), statuses, strict=True)
-    ]
-    named = {name: forwards[name].array for name in _NAMED}
-    return pd.DataFrame({**named, **{name: [fit[name] for fit in fits] for name in _FITTED}})
+    usable = _usable(contracts)
+    count = np.diff(np.append(0, np.cumsum(usable))[contracts.start])
+    statuses = np.array(forwards["status"].tolist(), dtype=object)
+    has_forward = statuses == "ok"
+    statuses[has_forward & (count < _MIN_QUOTES)] = Status.TOO_FEW_STRIKES.label
+    fitted = has_forward & (count >= _MIN_QUOTES)
+    columns = {name: np.full(len(forwards), np.nan) for name in _MEASURED}
+    if fitted.any():
+        used = np.flatnonzero(usable & np.repeat(fitted, np.diff(contracts.start)))
+        found, codes = _fits(contracts, used, count[fitted])
+        for name, column in found.items():
+            columns[name][fitted] = column
+        statuses[fitted] = labels(codes)
+    return pd.DataFrame(
+        {
+            **{name: forwards[name].array for name in _NAMED},
+            **columns,
+            "n_quotes": count,
+            "n_used": np.where(fitted, count, 0),
+            "status": statuses,
+        }
+    )
 
 
 def params_of(row: pd.Series) -> SVIParams:
@@ -47,47 +64,62 @@ def params_of(row: pd.Series) -> SVIParams:
     return SVIParams(*(float(row[name]) for name in PARAMETERS))
 
 
-def _row(contracts: Contracts, where: slice, status: str) -> dict[str, Any]:
-    good = (contracts.status[where] == Status.OK) & (contracts.stderr[where] > 0.0)
-    used = where.start + np.flatnonzero(good)
-    row: dict[str, Any] = dict.fromkeys(_FITTED, np.nan) | {"n_quotes": len(used), "n_used": 0}
-    if status != "ok":
-        return row | {"status": status}
-    if len(used) < _MIN_QUOTES:
-        return row | {"status": Status.TOO_FEW_STRIKES.label}
-    k = contracts.k[used]
-    found = {"k_min": float(k.min()), "k_max": float(k.max()), "n_used": len(used)}
-    return row | found | _fit(contracts, used)
+def _usable(contracts: Contracts) -> Bools:
+    return np.asarray((contracts.status == Status.OK) & (contracts.stderr > 0.0))
 
 
-def _fit(contracts: Contracts, used: np.ndarray) -> dict[str, Any]:
-    k, iv, tau, vega, error = (
+def _fits(
+    contracts: Contracts, used: NDArray[np.intp], count: NDArray[np.intp]
+) -> tuple[dict[str, Floats], Codes]:
+    """Return the columns `_MEASURED` of fits to the contracts `used`, as many for each slice as `count`."""
+    k, iv, tau, vega, error, bid, ask = (
         column[used]
-        for column in (contracts.k, contracts.mid_iv, contracts.tau, contracts.vega, contracts.stderr)
+        for column in (
+            *(contracts.k, contracts.mid_iv, contracts.tau, contracts.vega, contracts.stderr),
+            *(contracts.bid_iv, contracts.ask_iv),
+        )
     )
+    row, ends = np.repeat(np.arange(count.size), count), np.append(0, np.cumsum(count))
+    start = ends[:-1]
+
+    def total(column: Floats) -> Floats:
+        return np.add.reduceat(column, start)
+
     weights = vega / (2.0 * iv * tau * (error + _ERROR_FLOOR)) ** 2
-    fit = fit_svi(k, iv**2 * tau, weights=weights / weights.mean())
-    model = fit.params.iv(k, tau) if fit.params else np.full(len(k), np.nan)
-    if fit.params is None or not np.isfinite(model).all():
-        status = Status.DEGENERATE if fit.params else fit.status
-        return {"inside_share": 0.0, "status": status.label}
-    miss = (model - iv) * 1e4
-    inside = (model >= contracts.bid_iv[used]) & (model <= contracts.ask_iv[used])
-    grid = np.linspace(k.min() - _WING * np.ptp(k), k.max() + _WING * np.ptp(k), _GRID_POINTS)
-    return {
-        **{name: float(getattr(fit.params, name)) for name in PARAMETERS},
-        "atm_iv": float(fit.params.iv(0.0, tau[0])),
-        "rmse_bps": float(np.sqrt(np.average(miss**2, weights=vega))),
-        "max_error_bps": float(np.abs(miss).max()),
-        "inside_share": float(np.average(inside, weights=vega)),
-        "min_g": float(np.nanmin(fit.params.g(grid))),
-        "status": Status.OK.label,
+    fits = fit_svi_slices(k, iv**2 * tau, ends, weights / (total(weights) / count)[row])
+    parameters = fits.parameters.T
+    model = _vol(total_variances(parameters[:, row], k)[0], tau)
+    miss, heavy = (model - iv) * 1e4, vega / total(vega)[row]
+    low, high = np.minimum.reduceat(k, start), np.maximum.reduceat(k, start)
+    found = {
+        **dict(zip(PARAMETERS, parameters, strict=True)),
+        "atm_iv": _vol(total_variances(parameters, np.zeros(count.size))[0], tau[start]),
+        "rmse_bps": np.sqrt(total(heavy * miss**2)),
+        "max_error_bps": np.maximum.reduceat(np.abs(miss), start),
+        "inside_share": total(heavy * ((model >= bid) & (model <= ask))),
+        "min_g": _least_g(parameters, low, high),
     }
+    codes = np.where(np.isfinite(total(model)), Status.OK, Status.DEGENERATE)
+    codes = np.where(np.isnan(parameters[0]), fits.status, codes).astype(np.int8)
+    for name, column in found.items():
+        column[codes != Status.OK] = 0.0 if name == "inside_share" else np.nan
+    return found | {"k_min": low, "k_max": high}, codes
+
+
+def _least_g(parameters: Floats, low: Floats, high: Floats) -> Floats:
+    """Return the least g of each slice, half as far again on either side as its quotes reach."""
+    reach = _WING * (high - low)
+    grid = np.linspace(low - reach, high + reach, _GRID_POINTS)
+    g = density_factor(grid, *total_variances(parameters[:, None, :], grid))
+    return np.asarray(np.fmin.reduce(g, axis=0))
+
+
+def _vol(w: Floats, tau: Floats) -> Floats:
+    return np.asarray(np.sqrt(np.where(w >= 0.0, w, np.nan) / tau))
 
 
 _NAMED = ("expiry_at", "expiry", "root", "tau_years", "forward", "discount")
-_FITTED = (
+_MEASURED = (
     *PARAMETERS,
     *("atm_iv", "rmse_bps", "max_error_bps", "inside_share", "min_g", "k_min", "k_max"),
-    *("n_quotes", "n_used", "status"),
 )
