@@ -14,12 +14,14 @@ from periscope_analytics.calibration.result import Calibration
 from periscope_analytics.calibration.slices import SliceFits, checked_offsets, contiguous_columns
 from periscope_analytics.errors import Status
 from periscope_analytics.kernels import svi as kernel
-from periscope_analytics.kernels import svi_bound, svi_check
+from periscope_analytics.kernels import svi_bound, svi_check, svi_within
 from periscope_analytics.svi import SVIParams
 
 Floats = NDArray[np.float64]
 
 N_PARAMS = kernel.N
+_FEW = float(Status.TOO_FEW_STRIKES)
+_STATUSES = {int(each): each for each in Status}
 NO_OTHERS = np.full((2, N_PARAMS), np.nan)
 
 
@@ -98,10 +100,14 @@ def fit_svi_slices(
     bounds = checked_offsets(offsets, x.size)
     fits, residuals = _fitted(x, y, weight, bounds, arbitrage_free)
     if arbitrage_free:
-        missed = (fits[:, kernel.FREE] == 0.0) & (fits[:, kernel.STATUS] != Status.TOO_FEW_STRIKES)
-        for i in np.flatnonzero(missed):
-            here = slice(bounds[i], bounds[i + 1])
-            _overwrite(fits[i], residuals[here], fit_within(x[here], y[here], weight[here], fits[i]))
+        missed = _missed(fits)
+        free = fits[missed]
+        if missed.size:
+            _bind(x, y, weight, bounds, fits, residuals)
+        for j, i in enumerate(missed):
+            if not fits[i, kernel.FREE]:
+                here = slice(bounds[i], bounds[i + 1])
+                _overwrite(fits[i], residuals[here], fit_within(x[here], y[here], weight[here], free[j]))
     return SliceFits(
         fits[:, :N_PARAMS],
         fits[:, kernel.STATUS].astype(np.int8),
@@ -120,19 +126,22 @@ def optima(
     x: Floats, y: Floats, weight: Floats, arbitrage_free: bool = True
 ) -> tuple[Calibration[SVIParams], Floats]:
     """Return the fit to columns that have been checked, and the row of ``kernels.svi`` behind it."""
-    fits, residuals = _fitted(x, y, weight, np.array([0, x.size]), arbitrage_free)
-    fit = fits[0]
+    bounds = np.array([0, x.size])
+    fits, residuals = _fitted(x, y, weight, bounds, arbitrage_free)
+    fit = free = fits[0]
     row = fit.tolist()
-    status = int(row[kernel.STATUS])
-    if status == Status.TOO_FEW_STRIKES:
-        params = None
-    elif arbitrage_free and not row[kernel.FREE]:
-        return fit_within(x, y, weight, fit), fit
-    else:
+    params = None
+    if row[kernel.STATUS] != _FEW:
+        if arbitrage_free and not row[kernel.FREE]:
+            free = fit.copy()
+            _bind(x, y, weight, bounds, fits, residuals)
+            row = fit.tolist()
+            if not row[kernel.FREE]:
+                return fit_within(x, y, weight, free), free
         params = SVIParams(*row[:N_PARAMS])
     result = Calibration(
         params,
-        Status(status),
+        _STATUSES[int(row[kernel.STATUS])],
         row[kernel.RMSE],
         row[kernel.MAX_ERROR],
         residuals,
@@ -140,7 +149,20 @@ def optima(
         int(row[kernel.ITERATIONS]),
         int(row[kernel.EVALUATIONS]),
     )
-    return result, fit
+    return result, free
+
+
+def _missed(fits: Floats) -> NDArray[np.int64]:
+    """Return the slices whose optimum is not free of arbitrage."""
+    return np.flatnonzero((fits[:, kernel.FREE] == 0.0) & (fits[:, kernel.STATUS] != _FEW))
+
+
+def _bind(
+    x: Floats, y: Floats, weight: Floats, offsets: NDArray[np.int64], fits: Floats, residuals: Floats
+) -> None:
+    """Fit the slices that are not free of arbitrage along the edge; `FREE` stays 0 where that fails."""
+    svi_within.fit_slices(x, y, weight, offsets, fits)
+    svi_check.judge_bound(x, y, offsets, fits, residuals)
 
 
 def _fitted(

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from periscope_analytics.errors import Status
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 N = 5
-STDERR, STATUS, FREE, NOISE, POINT = 7, 12, 15, 21, 22
-"""Places in a row of ``svi.fit_slices``."""
+RMSE, MAX_ERROR, STDERR, STATUS, FREE, NOISE, POINT = 5, 6, 7, 12, 15, 21, 22
+UNPROVEN = 2.0
+"""Places in a row of ``svi.fit_slices``, and what ``svi_within`` leaves in `FREE`."""
 _OK, _FEW, _FLAT = float(Status.OK), float(Status.TOO_FEW_STRIKES), float(Status.UNIDENTIFIED)
 STEEPEST = 2.0
 _SMALLEST_PIVOT = 1e-12
@@ -253,3 +255,56 @@ def judge(fits: Floats, constrained: bool) -> None:
         identified = _errors(fit[:N], fit[POINT:], fit[NOISE], fit[STDERR:])
         if not identified and fit[STATUS] == _OK:
             fit[STATUS] = _FLAT
+
+
+@njit(cache=True, error_model="numpy")
+def _bound_errors(fit: Floats, out: Floats) -> bool:
+    """Fill one-sigma errors from J'J by rows at `POINT`; False if quotes hardly tell the parameters apart."""
+    normal, size, inverse = np.zeros((N, N)), np.empty(N), np.zeros((N, N))
+    for i in range(N):
+        size[i] = math.sqrt(fit[POINT + i * (i + 1) // 2 + i])
+        for j in range(i + 1):
+            normal[i, j] = fit[POINT + i * (i + 1) // 2 + j] / (size[i] * size[j])
+    for i in range(N):
+        for j in range(i):
+            for q in range(j):
+                normal[i, j] -= normal[i, q] * normal[j, q]
+            normal[i, j] /= normal[j, j]
+            normal[i, i] -= normal[i, j] * normal[i, j]
+        if not normal[i, i] > _SMALLEST_PIVOT:
+            return False
+        normal[i, i] = math.sqrt(normal[i, i])
+    for j in range(N):
+        total = 0.0
+        for i in range(j, N):
+            right = 1.0 if i == j else 0.0
+            for q in range(j, i):
+                right -= normal[i, q] * inverse[q, j]
+            inverse[i, j] = right / normal[i, i]
+            total += inverse[i, j] * inverse[i, j]
+        out[j] = math.sqrt(fit[NOISE] * total) / size[j]
+    return True
+
+
+@njit(cache=True, error_model="numpy")
+def judge_bound(k: Floats, w: Floats, offsets: Ints, fits: Floats, residuals: Floats) -> None:
+    """Complete the rows that ``svi_within.fit_slices`` filled: errors and residuals of those that are free.
+
+    `FREE` is 1 for them. It is 0 for the others, and those whose parameters are not identified.
+    """
+    for p in range(fits.shape[0]):
+        fit = fits[p]
+        if fit[FREE] != UNPROVEN:
+            continue
+        fit[FREE] = 0.0
+        if not (is_free(fit[:N]) and _bound_errors(fit, fit[STDERR:])):
+            continue
+        total, greatest, n = 0.0, 0.0, 0
+        for i in range(offsets[p], offsets[p + 1]):
+            if residuals[i] == residuals[i]:
+                e = _variance(k[i], fit)[0] - w[i]
+                residuals[i] = e
+                total += e * e
+                greatest = max(greatest, abs(e))
+                n += 1
+        fit[RMSE], fit[MAX_ERROR], fit[FREE] = math.sqrt(total / n), greatest, 1.0
