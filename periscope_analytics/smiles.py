@@ -164,6 +164,14 @@ class Smiles:
         price[beyond] = black.price(1.0, np.exp(far), 1.0, root, far > 0.0)
         return price
 
+    def blended(self, control: Floats, row: Rows, k: Floats) -> Floats:
+        """Return splines of columns of control points, shape (n, points, r), at points: shape (m, r)."""
+        at, weight = self._located(k, 4)
+        out = weight[:, :1] * control[row, at[:, 0]]
+        for column in range(1, 4):
+            out += weight[:, column : column + 1] * control[row, at[:, column]]
+        return np.asarray(out)
+
     def _inside(self, k: Floats) -> Floats:
         return np.clip(k, self._ends[0], self._ends[1])
 

@@ -22,6 +22,7 @@ from periscope_analytics.calibration.served import ServedCalibration, SliceQuote
 from periscope_analytics.calibration.slice import SliceCalibration, SliceSettings, band
 from periscope_analytics.calibration.tangents import at_strikes, tangents
 from periscope_analytics.slice import SliceParams
+from periscope_analytics.smiles import Smiles
 from periscope_analytics.vol_errors import Z_NODES
 
 Floats = NDArray[np.float64]
@@ -89,11 +90,54 @@ def vol_factor(params: SliceParams, factor: Floats) -> Floats:
     return _narrowed(_vols(params, factor, k), _PUBLISHED)
 
 
+@np.errstate(all="ignore")
+def vols_with_errors(
+    smiles: Smiles, factors: Sequence[Floats], row: NDArray[np.intp], k: Floats
+) -> tuple[Floats, Floats]:
+    """Return vols of points of many slices, decimals, and their one-sigma errors as :func:`vol_stderr`.
+
+    Parameters
+    ----------
+    smiles : Smiles
+    factors : sequence of ndarray
+        Of :func:`chained_errors`, one for each smile.
+    row, k : ndarray, shape (m,)
+        Which smile, and log-moneyness.
+    """
+    w = smiles.total_variance(row, k)
+    parts = _by_price(smiles, factors, row, k) / _vegas(smiles.taus[row], w, k)[:, None]
+    return np.sqrt(w / smiles.taus[row]), np.sqrt(np.einsum("ir,ir->i", parts, parts))
+
+
+@np.errstate(all="ignore")
+def vol_factors(smiles: Smiles, factors: Sequence[Floats]) -> list[Floats]:
+    """Return :func:`vol_factor` of each slice."""
+    n = len(Z_NODES)
+    row = np.repeat(np.arange(len(smiles)), n)
+    k = np.tile(Z_NODES, len(smiles)) * np.sqrt(smiles.atm_total_variance)[row]
+    w = smiles.total_variance(row, k)
+    vols = _by_price(smiles, factors, row, k) / _vegas(smiles.taus[row], w, k)[:, None]
+    return [
+        _narrowed(vols[i * n : (i + 1) * n, : each.shape[1]], _PUBLISHED) for i, each in enumerate(factors)
+    ]
+
+
+def _by_price(smiles: Smiles, factors: Sequence[Floats], row: NDArray[np.intp], k: Floats) -> Floats:
+    """Return rows of the factors of prices, zeros added to columns that one lacks."""
+    table = np.zeros((len(factors), factors[0].shape[0], max(each.shape[1] for each in factors)))
+    for plane, each in zip(table, factors, strict=True):
+        plane[:, : each.shape[1]] = each
+    return smiles.blended(table, row, k)
+
+
+def _vegas(tau: Floats | float, w: Floats, k: Floats) -> Floats:
+    return np.asarray(np.exp(-((0.5 * w - k) ** 2) / (2.0 * w)) * np.sqrt(tau / (2.0 * np.pi)))
+
+
 def _vols(params: SliceParams, factor: Floats, k: Floats) -> Floats:
     """Return the factor of vols at k, shape (n, r)."""
     w = params.total_variance(k)
-    vega = np.exp(-((0.5 * w - k) ** 2) / (2.0 * w)) * np.sqrt(params.tau / (2.0 * np.pi))
-    return np.asarray(at_strikes(params, factor, k) / vega[:, None])
+    return np.asarray(at_strikes(params, factor, k) / _vegas(params.tau, w, k)[:, None])
 
 
 def _factor(

@@ -18,6 +18,7 @@ import pandas as pd
 
 from periscope_analytics import black
 from periscope_analytics.errors import Status
+from periscope_analytics.smiles import Smiles
 from periscope_assets.transforms.frames import Bools, Floats, flags, numbers
 from periscope_assets.transforms.surfaces.bands import places
 from periscope_assets.transforms.surfaces.served import fitted_rows, served_of
@@ -73,14 +74,14 @@ def _gammas(slices: pd.DataFrame, quotes: pd.DataFrame, order: np.ndarray, ends:
     fitted = fitted_rows(slices)
     if fitted.empty:
         return gamma
-    by_tau = {params.tau: params for params in served_of(fitted).slices}
-    for i, (tau, forward, discount) in enumerate(
-        zip(*(slices[name].tolist() for name in ("tau_years", "forward", "discount")), strict=True)
-    ):
-        if tau in by_tau:
-            part = slice(ends[i], ends[i + 1])
-            vol = by_tau[tau].iv(np.log(strike[part] / forward))
-            gamma[part] = black.greeks(forward, strike[part], tau, vol, True, discount).gamma * units[part]
+    smiles, taus = Smiles(served_of(fitted).slices), numbers(slices, "tau_years")
+    place = np.minimum(np.searchsorted(smiles.taus, taus), len(smiles) - 1)
+    count = np.where(smiles.taus[place] == taus, np.diff(ends), 0)
+    at = np.concatenate([np.arange(begin, begin + n) for begin, n in zip(ends, count, strict=False)])
+    by_expiry = [numbers(slices, name) for name in ("tau_years", "forward", "discount")]
+    tau, forward, discount = (np.repeat(column, count) for column in by_expiry)
+    vol = smiles.iv(np.repeat(place, count), np.log(strike[at] / forward))
+    gamma[at] = black.first_greeks(forward, strike[at], tau, vol, True, discount).gamma * units[at]
     return gamma
 
 

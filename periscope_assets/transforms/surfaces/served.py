@@ -15,12 +15,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from periscope_analytics.calibration.served import SliceQuotes, fit_surface
-from periscope_analytics.calibration.served_errors import chained_errors, vol_factor, vol_stderr
+from periscope_analytics.calibration.served_errors import chained_errors, vol_factors, vols_with_errors
 from periscope_analytics.calibration.slice import SliceCalibration, band
 from periscope_analytics.calibration.slice import SliceSettings as Settings
 from periscope_analytics.errors import Status
 from periscope_analytics.served import ServedSurface
 from periscope_analytics.slice import SliceParams
+from periscope_analytics.smiles import Smiles
 from periscope_analytics.vol_errors import MISFIT, VolErrors
 from periscope_assets.transforms.frames import Bools, Floats, numbers
 from periscope_assets.transforms.surfaces.bands import Codes, Contracts, slice_quotes
@@ -151,18 +152,22 @@ def _evaluated(
     factors: Sequence[Floats | None],
     tau: Floats,
 ) -> Fitted:
-    small: list[tuple[SliceParams, Floats]] = []
+    params: list[SliceParams] = []
+    own: list[Floats] = []
+    wheres: list[slice] = []
     for (i, where), factor in zip(places, factors, strict=True):
         one = fitted.slices[i]
-        if one is None or one.params is None or factor is None:
-            continue
-        k = contracts.k[where]
-        fitted.iv[where] = one.params.iv(k)
-        misfit = MISFIT * float(one.params.iv(0.0))
-        fitted.iv_stderr[where] = np.hypot(vol_stderr(one.params, factor, k), misfit)
-        small.append((one.params, vol_factor(one.params, factor)))
-    atm = [float(np.sqrt(params.atm_total_variance / params.tau)) for params, _ in small]
-    errors = VolErrors([params.tau for params, _ in small], atm, [factor for _, factor in small])
+        if one is not None and one.params is not None and factor is not None:
+            params.append(one.params)
+            own.append(factor)
+            wheres.append(where)
+    smiles = Smiles(params)
+    row = np.repeat(np.arange(len(params)), [each.stop - each.start for each in wheres])
+    at = np.concatenate([np.arange(each.start, each.stop) for each in wheres])
+    atm = np.sqrt(smiles.atm_total_variance / smiles.taus)
+    fitted.iv[at], stderr = vols_with_errors(smiles, own, row, contracts.k[at])
+    fitted.iv_stderr[at] = np.hypot(stderr, MISFIT * atm[row])
+    errors = VolErrors(smiles.taus.tolist(), atm.tolist(), vol_factors(smiles, own))
     for i, where in places:
         if fitted.status[i] is Status.INTERPOLATED and fitted.surface is not None:
             part, k = fitted.surface.slice_at(float(tau[i])), contracts.k[where]

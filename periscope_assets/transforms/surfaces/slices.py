@@ -7,6 +7,7 @@ which quotes a fit sees (``bands``), the fits (``served``, ``svi``), the certifi
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import pandas as pd
 from periscope_analytics.certificate import ServedCertificate, certify_served
 from periscope_analytics.errors import Status, labels
 from periscope_analytics.slice import SliceParams
+from periscope_analytics.vol_errors import MISFIT, Z_NODES
 from periscope_assets.transforms.forwards import FORWARDS
 from periscope_assets.transforms.frames import counts, finite
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
@@ -126,11 +128,13 @@ def _slice(contracts: Contracts, fitted: Fitted, i: int, where: slice) -> dict[s
 def _errors(fitted: Fitted, params: SliceParams) -> dict[str, Any]:
     if fitted.errors is None:
         return {}
-    factor = fitted.errors.factors[fitted.errors.taus.index(params.tau)]
+    i = fitted.errors.taus.index(params.tau)
+    at_money = fitted.errors.factors[i][Z_NODES.index(0.0)]
+    atm_iv = fitted.errors.atm_ivs[i]
     return {
-        "errors": {"factor": factor.tolist()},
-        "atm_iv": float(params.iv(0.0)),
-        "atm_iv_stderr": float(fitted.errors.stderr([0.0], params.tau)[0]),
+        "errors": {"factor": fitted.errors.factors[i].tolist()},
+        "atm_iv": atm_iv,
+        "atm_iv_stderr": math.sqrt(float(at_money @ at_money) + (MISFIT * atm_iv) ** 2),
     }
 
 
