@@ -36,6 +36,7 @@ from periscope_analytics.heston import HestonParams
 from periscope_analytics.implied_vol import implied_vol
 from periscope_analytics.kernels import black as kernel
 from periscope_analytics.kernels import heston as heston_kernel
+from periscope_analytics.kernels import svi_bound
 from periscope_analytics.sabr import SABRParams
 from periscope_analytics.svi import SVIParams
 
@@ -135,10 +136,12 @@ def alone() -> list[Any]:
     price += [
         x for k in (1e-4, 90.0, 100.0, 200.0) for x in kernel.greeks_one(100.0, k, 0.5, 0.2, True, 0.97, 0.06)
     ]
+    flat = np.empty(5)
+    svi_bound.flatten(np.array([0.01, 0.1, -0.6, 0.02, 0.12]), 0.3, flat)
     total, left = np.zeros((3, 1)), np.array([10_000])
     p = np.array([0.04, 1.5, 0.05, 0.6, -0.6])
     done = heston_kernel._alone(np.array([0.3]), 1.0, 0.1, 1.0, 0.5, p, 1e-8, total, left)
-    return [price, vols, done, total[:1]]
+    return [price, vols, flat, done, total[:1]]
 
 
 def paths() -> list[Any]:
