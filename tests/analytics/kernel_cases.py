@@ -24,6 +24,7 @@ from periscope_analytics.calibration import (
     SliceQuotes,
     fit_heston,
     fit_sabr,
+    fit_sabr_slices,
     fit_surface,
     fit_svi,
     fit_svi_surface,
@@ -152,7 +153,8 @@ def paths() -> list[Any]:
 def sabr() -> list[Any]:
     vol = SABRParams(0.2, 0.5, -0.4, 0.6).implied_vol(1.0, NEAR / 100.0, 1.5)
     fit = fit_sabr(1.0, NEAR / 100.0, 1.5, vol, 0.5)
-    return [vol, [fit.params.alpha, fit.params.rho, fit.params.nu], fit.rmse < 1e-9]
+    batch = fit_sabr_slices(1.0, NEAR / 100.0, 1.5, vol, 0.5, [0, 7])
+    return [vol, [fit.params.alpha, fit.params.rho, fit.params.nu], fit.rmse < 1e-9, batch.rmse < 1e-9]
 
 
 def svi() -> list[Any]:
