@@ -157,8 +157,8 @@ def _joined(cells: list[_Cells], n_rows: int, head: NDArray[Any]) -> memoryview:
 def _piece(run: list[_Field], n_rows: int) -> pa.Array:
     """Return the cells of some columns, without the absent ones, as one binary cell for each row."""
     block = np.empty(n_rows, dtype=[(f"c{i}", each.kind) for i, each in enumerate(run)])
-    for name, each in zip(block.dtype.names, run, strict=True):
-        block[name] = each.values
+    for i, each in enumerate(run):
+        block[f"c{i}"] = each.values
     content: NDArray[Any] = block
     lengths = np.full(n_rows, block.itemsize, dtype=np.int64)
     if any(each.absent is not None for each in run):

@@ -96,7 +96,8 @@ def typed(table: Table, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> 
     names : sequence of str
         Columns in the order of the rows.
     rows : sequence of tuples
-        Values as the database driver gives them; times with a zone.
+        Values as the database driver gives them; times with a zone, or times and dates as the microseconds
+        and days since 2000 that the wire has.
     """
     cells = list(zip(*rows, strict=True)) if rows else [() for _ in names]
     columns = {
@@ -320,6 +321,19 @@ def _as_times(values: Any) -> Any:
     return pd.DatetimeIndex(values, dtype="datetime64[us, UTC]")
 
 
+def _is_counted(values: Sequence[Any]) -> bool:
+    return set(map(type, values)) <= {int, type(None)}
+
+
+def _counted(values: Sequence[Any], unit: str) -> Any:
+    """Return times or dates that count from 2000, null where None."""
+    absent = np.array([each is None for each in values], dtype=bool)
+    counts = np.array([each or 0 for each in values], dtype=np.int64)
+    times = np.array("2000-01-01", dtype=f"datetime64[{unit}]") + counts.astype(f"timedelta64[{unit}]")
+    times[absent] = np.datetime64("NaT")
+    return times
+
+
 _FRAMED: dict[type, Callable[[Any], Any]] = {
     Text: _as_texts,
     Date: _as_dates,
@@ -331,7 +345,7 @@ _READERS: dict[type, Callable[[Sequence[Any]], Any]] = {
     Integer: _as_integers,
     Boolean: lambda values: _objects(values) if None in values else np.array(values, dtype=bool),
     Text: _as_texts,
-    Date: _objects,
-    DateTime: lambda values: _as_times(list(values)),
+    Date: lambda values: _objects(_counted(values, "D") if _is_counted(values) else values),
+    DateTime: lambda values: _as_times(_counted(values, "us") if _is_counted(values) else list(values)),
     JSONB: _objects,
 }

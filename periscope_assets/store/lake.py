@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
@@ -27,6 +28,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from periscope_analytics.conventions import NEW_YORK, check_symbol
 from periscope_assets.store import tables
+from periscope_assets.store.frames import typed
 from periscope_assets.store.objects import Objects
 from periscope_assets.store.repository import PUBLISHED, REJECTED, LedgerEntry
 
@@ -226,7 +228,7 @@ class Lake:
         key = _dataset_key(table, symbol, as_of, version)
         if self._objects.exists(key):
             return sha256(self._objects.read(key)).hexdigest()
-        content = _to_parquet(table, frame)
+        content = _to_parquet(table, frame) if len(frame) else _no_rows(table, tuple(frame.columns))
         if not self._objects.create(key, content):
             content = self._objects.read(key)
         return sha256(content).hexdigest()
@@ -416,6 +418,14 @@ def _to_parquet(table: str, frame: pd.DataFrame) -> bytes:
         write_statistics=False,
     )
     return bytes(sink.getvalue())
+
+
+@lru_cache(maxsize=64)
+def _no_rows(table: str, columns: tuple[str, ...]) -> bytes:
+    """Return the Parquet of no rows: most snapshots have nothing in quarantine."""
+    of = tables.table(table)
+    nothing = typed(of, columns, [])
+    return _to_parquet(table, nothing)
 
 
 def _encode_json_columns(table: str, frame: pd.DataFrame) -> pd.DataFrame:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import pandas as pd
 import psycopg
 from psycopg import sql
+from psycopg.types.numeric import Int4BinaryLoader, Int8BinaryLoader
 from sqlalchemy import Table, create_engine
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -39,6 +40,8 @@ from periscope_assets.store.retention import Period
 _OPTIONS = (
     "-c timezone=UTC -c search_path=public -c lock_timeout=60s -c idle_in_transaction_session_timeout=120s"
 )
+_COUNTED: dict[str, Any] = {"timestamptz": Int8BinaryLoader, "date": Int4BinaryLoader}
+"""Times and dates of rows come as the wire has them: frames count too, and most columns are of them."""
 _POOL_SIZE, _POOL_OVERFLOW = 5, 20
 _ATTEMPTS = 3
 _COLUMNS = ", ".join(LedgerEntry.__slots__)
@@ -261,16 +264,13 @@ class PostgresStore:
         self, table: Table, entries: Sequence[LedgerEntry], names: Sequence[str]
     ) -> list[tuple[Any, ...]]:
         """Return rows by `as_of` and natural key; the range of `as_of` spares the other chunks."""
-        query = sql.SQL(
-            "SELECT {} FROM {} WHERE publication_id = ANY(%s) AND as_of BETWEEN %s AND %s ORDER BY {}"
-        ).format(
-            sql.SQL(", ").join(map(sql.Identifier, names)),
-            sql.Identifier(tables.SCHEMA, table.name),
-            sql.SQL(", ").join(map(sql.Identifier, ["as_of", "publication_id", *tables.natural_key(table)])),
-        )
         stamps = [entry.as_of for entry in entries]
         ids = [entry.publication_id for entry in entries]
-        return self._fetch(query, [ids, min(stamps), max(stamps)], binary=True)
+        parameters = [ids, min(stamps), max(stamps)]
+        with self._session() as connection, connection.cursor(binary=True) as cursor:
+            for kind, loader in _COUNTED.items():
+                cursor.adapters.register_loader(kind, loader)
+            return cursor.execute(_rows_query(table.name, tuple(names)), parameters).fetchall()
 
     def series(
         self,
@@ -379,6 +379,19 @@ class PostgresStore:
                 connection.rollback()
             cause = error.orig if isinstance(error, DBAPIError) else error
             raise StoreUnavailableError(f"PostgreSQL at {self.address}: {_reason(cause)}") from error
+
+
+@lru_cache(maxsize=256)
+def _rows_query(table: str, names: tuple[str, ...]) -> str:
+    order = ["as_of", "publication_id", *tables.natural_key(tables.table(table))]
+    query = sql.SQL(
+        "SELECT {} FROM {} WHERE publication_id = ANY(%s) AND as_of BETWEEN %s AND %s ORDER BY {}"
+    ).format(
+        sql.SQL(", ").join(map(sql.Identifier, names)),
+        sql.Identifier(tables.SCHEMA, table),
+        sql.SQL(", ").join(map(sql.Identifier, order)),
+    )
+    return query.as_string()
 
 
 def _parse(url: str) -> URL:

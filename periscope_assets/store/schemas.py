@@ -43,7 +43,11 @@ def check_published(name: str, frame: pd.DataFrame) -> None:
     BoundaryError
         At the first column that does not hold what the schema promises.
     """
-    _check(name, _published(name), frame)
+    schema = _published(name)
+    if _is_of_types(schema, frame) and _is_filled_in(schema, frame):
+        key = natural_key(table(name))
+        schema = _values(name, is_keyed=bool(key) and frame[key[0]].is_unique)
+    _check(name, schema, frame)
 
 
 def check_parsed(name: str, frame: pd.DataFrame, others: tuple[str, ...]) -> None:
@@ -63,13 +67,44 @@ def check_parsed(name: str, frame: pd.DataFrame, others: tuple[str, ...]) -> Non
     BoundaryError
         If a column is of another type, missing or unknown.
     """
-    _check(name, _parsed(name, frozenset(frame.columns), others), frame)
+    schema = _parsed(name, frozenset(frame.columns), others)
+    if not _is_of_types(schema, frame):
+        _check(name, schema, frame)
 
 
 @cache
 def _published(name: str) -> DataFrameSchema:
     of = table(name)
     return _schema(of, content_columns(of), natural_key(of), values=True)
+
+
+@cache
+def _values(name: str, *, is_keyed: bool) -> DataFrameSchema:
+    """Return what is left of a schema once types and nulls are known to be right, and perhaps the key."""
+    whole = _published(name)
+    bounded = {key: column for key, column in whole.columns.items() if column.checks}
+    return type(whole)(bounded, name=whole.name, unique=None if is_keyed else whole.unique)
+
+
+def _is_of_types(schema: DataFrameSchema, frame: pd.DataFrame) -> bool:
+    """Tell what takes pandera far longer, column by column, and that the columns are the schema's."""
+    wanted = {name: column.dtype for name, column in schema.columns.items()}
+    return (
+        len(wanted) == len(frame.columns)
+        and wanted.keys() == set(frame.columns)
+        and all(
+            wanted[name] is None or _pandas_type(wanted[name]) == found
+            for name, found in frame.dtypes.items()
+        )
+    )
+
+
+def _pandas_type(kind: Any) -> Any:
+    return getattr(kind, "type", None)
+
+
+def _is_filled_in(schema: DataFrameSchema, frame: pd.DataFrame) -> bool:
+    return not any(frame[name].hasnans for name, column in schema.columns.items() if not column.nullable)
 
 
 @cache

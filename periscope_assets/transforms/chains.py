@@ -8,7 +8,6 @@ vol. A zero bid and a contract that settled earlier the same day are quotes: lat
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
 from datetime import date, datetime
 
 import numpy as np
@@ -116,15 +115,18 @@ def _quarantine(rows: pd.DataFrame, verdict: rules.Verdict) -> pd.DataFrame:
             "reason": pd.array(verdict.reasons, dtype="str"),
             "rule_version": np.array(verdict.versions, dtype=np.int64),
             "detail": pd.array(verdict.details, dtype="str"),
-            "record": pd.Series([_as_json(row) for row in rows.to_dict("records")], dtype=object),
+            "record": pd.Series(_records(rows), dtype=object),
         },
         columns=_QUARANTINE_COLUMNS,
     )
     return refused.sort_values(["raw_line", "side"], ignore_index=True)
 
 
-def _as_json(row: Mapping[Hashable, object]) -> dict[str, object]:
-    return {str(name): _plain(value) for name, value in row.items()}
+def _records(rows: pd.DataFrame) -> list[dict[str, object]]:
+    """Return rows as JSON has them."""
+    names = [str(name) for name in rows.columns]
+    cells = [[_plain(value) for value in rows[name].tolist()] for name in names]
+    return [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]
 
 
 def _plain(value: object) -> object:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,9 +83,12 @@ def column_frame(contracts: Contracts, **columns: ArrayLike) -> pd.DataFrame:
 
 def _framed(known: Mapping[str, object], n_rows: int) -> pd.DataFrame:
     blank = np.full(n_rows, np.nan)
-    return pd.DataFrame(
-        {key: pd.Series(known.get(key, blank), dtype=kind) for key, kind in QUOTE_COLUMNS.items()}
-    )
+    return pd.DataFrame({key: _typed(known.get(key, blank), kind) for key, kind in QUOTE_COLUMNS.items()})
+
+
+def _typed(values: Any, kind: str) -> Any:
+    """Return values as they are if they are of a type already: a series costs more than its array."""
+    return values if getattr(values, "dtype", None) == kind else pd.Series(values, dtype=kind).array
 
 
 def _texts(values: list[str], codes: NDArray[np.int64]) -> object:
