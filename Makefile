@@ -48,6 +48,7 @@ lock: .venv/.ready ## resolve pyproject.toml anew into hashed lock files
 
 bench: .venv-bench/.ready ## time the analytics against their peers; writes docs/benchmarks.md
 	@.venv-bench/bin/python -m bench.peers
+	@$(BIN)/python -m bench.flow
 
 clean: ## remove the environment and caches, keep the data
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
