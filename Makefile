@@ -2,6 +2,8 @@
 # Written for GNU make 3.81, which is what macOS ships.
 SHELL := /bin/sh
 BIN := .venv/bin
+# Two test workers on two cores: threads of BLAS would only wait for each other.
+export OPENBLAS_NUM_THREADS ?= 1
 FIND_PYTHON := for p in python3 python3.13 python3.12 python3.11; do $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && { command -v $$p; break; }; done
 
 .PHONY: help demo up stop test test-nightly coverage lint format lock bench snapshot clean

@@ -6,6 +6,7 @@ imported only when a command runs, so that ``--help`` is quick.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -231,6 +232,8 @@ def _interrupt(_number: int, _frame: object) -> NoReturn:
 
 def main() -> NoReturn:
     """Run the command line: every failure is one line on stderr and an exit code."""
+    # Linear algebra here is small: threads of BLAS cost several times what they save. Set before numpy loads.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
