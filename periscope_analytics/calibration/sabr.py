@@ -18,6 +18,9 @@ from periscope_analytics.sabr import SABRParams
 Floats = NDArray[np.float64]
 
 N_PARAMS = 4
+_ROW, _ERRORS = kernel.N_OUT, slice(kernel.STDERR, kernel.STDERR + N_PARAMS)
+_STATUSES = {float(each): each for each in Status}
+_INFINITY = float("inf")
 
 
 def fit_sabr(
@@ -56,20 +59,27 @@ def fit_sabr(
         If beta is outside [0, 1], the shift is not finite, shapes do not broadcast to one dimension or a
         weight is negative.
     """
-    columns, weight = _columns(forward, strike, tau, iv, beta, shift, weights)
-    size = columns[1].size
-    fits, residuals = np.empty((1, kernel.N_OUT)), np.empty(size)
-    kernel.fit_slices(*columns, weight, np.array([0, size]), beta, shift, fits, residuals)
-    row = fits[0].tolist()
+    if _is_number(forward) and _is_number(tau):
+        _check(beta, shift)
+        (x, vol), weight = contiguous_columns(weights, strike=strike, iv=iv)
+        out = np.empty(_ROW + x.size)
+        kernel.fit_alone(forward, x, tau, vol, weight, beta, shift, out)
+    else:
+        columns, weight = _columns(forward, strike, tau, iv, beta, shift, weights)
+        size = columns[1].size
+        fits, residuals = np.empty((1, _ROW)), np.empty(size)
+        kernel.fit_slices(*columns, weight, np.array([0, size]), beta, shift, fits, residuals)
+        out = np.concatenate([fits[0], residuals])
+    alpha, _, rho, nu, _, rmse, most, _, _, _, _, status, iterations, evaluations = out[:_ROW].tolist()
     return Calibration(
-        None if row[0] != row[0] else SABRParams(*row[: kernel.N_PARAMS]),
-        Status(int(row[kernel.STATUS])),
-        row[kernel.RMSE],
-        row[kernel.MAX_ERROR],
-        residuals,
-        fits[0, kernel.STDERR : kernel.STDERR + N_PARAMS],
-        int(row[kernel.ITERATIONS]),
-        int(row[kernel.EVALUATIONS]),
+        None if alpha != alpha else SABRParams(alpha, beta, rho, nu, shift),
+        _STATUSES[status],
+        rmse,
+        most,
+        out[_ROW:],
+        out[_ERRORS],
+        int(iterations),
+        int(evaluations),
     )
 
 
@@ -123,6 +133,13 @@ def fit_sabr_slices(
     )
 
 
+def _check(beta: float, shift: float) -> None:
+    if not 0.0 <= beta <= 1.0:
+        raise ValueError(f"beta: must lie in [0, 1], got {beta}")
+    if not -_INFINITY < shift < _INFINITY:
+        raise ValueError(f"shift: must be finite, got {shift}")
+
+
 def _columns(
     forward: ArrayLike,
     strike: ArrayLike,
@@ -133,10 +150,7 @@ def _columns(
     weights: ArrayLike | None,
 ) -> tuple[list[Floats], Floats]:
     """Return forward, strike, tau, vol and weights; forward and tau of one element count for all."""
-    if not 0.0 <= beta <= 1.0:
-        raise ValueError(f"beta: must lie in [0, 1], got {beta}")
-    if not -np.inf < shift < np.inf:
-        raise ValueError(f"shift: must be finite, got {shift}")
+    _check(beta, shift)
     if _is_number(forward) and _is_number(tau):
         (x, vol), weight = contiguous_columns(weights, strike=strike, iv=iv)
         return [np.array([forward]), x, np.array([tau]), vol], weight

@@ -438,3 +438,20 @@ def fit_slices(
         f = forward[b:e] if forward.size > 1 else forward
         t = tau[b:e] if tau.size > 1 else tau
         _fit_one(f, strike[b:e], t, vol[b:e], weight[b:e], beta, shift, rows, out[i], residuals[b:e])
+
+
+@njit(cache=True, error_model="numpy")
+def fit_alone(
+    forward: float,
+    strike: Floats,
+    tau: float,
+    vol: Floats,
+    weight: Floats,
+    beta: float,
+    shift: float,
+    out: Floats,
+) -> None:
+    """Fit one slice of one forward and expiry; `out`, shape (N_OUT + n,), is its row, then the residuals."""
+    f, t, rows = np.empty(1), np.empty(1), np.empty((8, strike.size))
+    f[0], t[0] = forward, tau
+    _fit_one(f, strike, t, vol, weight, beta, shift, rows, out[:N_OUT], out[N_OUT:])

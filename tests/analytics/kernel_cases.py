@@ -167,7 +167,9 @@ def svi() -> list[Any]:
     ]
     tau = np.repeat([0.5, 0.6], 12)
     crossing = fit_svi_surface(np.tile(k, 2), tau, np.sqrt(np.concatenate([w, 0.97 * w]) / tau))
-    return [*(each.params.total_variance(k) for each in fits), [one.rmse for one in crossing.slices]]
+    flatter = np.empty(5)
+    svi_bound.flatten(np.array([0.01, 0.1, -0.6, 0.02, 0.12]), 0.1, flatter)
+    return [*(each.params.total_variance(k) for each in fits), [one.rmse for one in crossing.slices], flatter]
 
 
 def served() -> list[Any]:
