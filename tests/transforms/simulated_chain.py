@@ -41,7 +41,9 @@ class Chain:
             return self.quotes
         if name not in self.results:
             stage = STAGES[name]
-            inputs = {each.key: self.result(each.dataset).frames for each in stage.inputs if not each.optional}
+            inputs = {
+                each.key: self.result(each.dataset).frames for each in stage.inputs if not each.optional
+            }
             if self.boxes is not None and BOXES in stage.inputs:
                 inputs[BOXES.key] = self.boxes.result(BOXES.dataset).frames
             chosen = {key: self.settings[key] for key in stage.settings}
