@@ -164,6 +164,7 @@ class Smiles:
         price[beyond] = black.price(1.0, np.exp(far), 1.0, root, far > 0.0)
         return price
 
+    @np.errstate(all="ignore")
     def blended(self, control: Floats, row: Rows, k: Floats) -> Floats:
         """Return splines of columns of control points, shape (n, points, r), at points: shape (m, r)."""
         at, weight = self._located(k, 4)

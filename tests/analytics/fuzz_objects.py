@@ -273,6 +273,15 @@ SPECIFIC: dict[str, Callable[[Rng, dict[str, Any], float], dict[str, Any]]] = {
     "calibration.served_errors.vol_factor": lambda rng, world, share: {
         "params": served().params.slices[1], "factor": factors()[1],
     },
+    "calibration.served_errors.vols_with_errors": lambda rng, world, share: {
+        "smiles": Smiles(served().params.slices), "factors": factors(),
+    },
+    "calibration.served_errors.vol_factors": lambda rng, world, share: {
+        "smiles": Smiles(served().params.slices), "factors": factors(),
+    },
+    "smiles.Smiles.blended": lambda rng, world, share: {
+        "control": poisoned(rng, np.stack([each[:, :2] for each in factors()]), 0.1 * share),
+    },
     "certificate.certify_served": lambda rng, world, share: {"surface": served().params},
     "certificate.second_mode": lambda rng, world, share: {"params": served().params.slices[1]},
     "daycount.year_fraction": lambda rng, world, share: {
