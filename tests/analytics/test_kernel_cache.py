@@ -53,6 +53,10 @@ implied_vol(price, 100.0, [90.0, 110.0], 0.5, True)
 american.price(100.0, [90.0, 110.0], 0.5, 0.05, 0.02, 0.2, False)
 print(time.process_time())
 """
+LIBRARIES = """
+import time, numba, scipy.special
+print(time.process_time())
+"""
 
 
 def _run(program: str, *arguments: str) -> str:
@@ -103,5 +107,7 @@ def test_an_edited_callee_is_served_and_not_the_cached_kernel(tmp_path):
 
 @COMPILED
 def test_a_process_has_its_first_prices_within_a_second_of_work():
+    """On a machine that needs half a second and more for the libraries alone, twice that."""
     _run(START)
-    assert min(float(_run(START)) for _ in range(4)) < 1.0
+    libraries = min(float(_run(LIBRARIES)) for _ in range(3))
+    assert min(float(_run(START)) for _ in range(4)) < max(1.0, 2.0 * libraries)
