@@ -101,6 +101,11 @@ def instants(times: pd.Series[pd.Timestamp]) -> NDArray[np.datetime64]:
     return times.dt.tz_convert(None).to_numpy(dtype="datetime64[us]")
 
 
+def places(rows: pd.DataFrame, expiries: pd.DataFrame) -> NDArray[np.intp]:
+    """Return the row of `expiries`, in order of time, whose expiry_at each of `rows` has."""
+    return np.asarray(np.searchsorted(instants(expiries["expiry_at"]), instants(rows["expiry_at"])))
+
+
 def is_labelled(labels: pd.Series[str], label: str) -> Bools:
     """Return where a column has a label; most chains have one label throughout."""
     code, texts = pd.factorize(labels)

@@ -20,6 +20,9 @@ from numpy.typing import NDArray
 
 from periscope_analytics.daycount import year_fraction
 
+MAD_TO_SIGMA = 1.4826
+"""Standard deviation over median absolute deviation of a normal law."""
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 

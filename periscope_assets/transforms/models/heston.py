@@ -17,8 +17,8 @@ from periscope_analytics.calibration import fit_heston
 from periscope_analytics.calibration.result import Calibration
 from periscope_analytics.errors import Status
 from periscope_analytics.heston import HestonParams
-from periscope_assets.transforms.expiries import instants
-from periscope_assets.transforms.frames import Floats, finite, numbers
+from periscope_assets.transforms.expiries import instants, places
+from periscope_assets.transforms.frames import MAD_TO_SIGMA, Floats, finite, numbers
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
 from periscope_assets.transforms.surfaces.slices import SURFACE_ROWS, SURFACE_SLICES
 from periscope_assets.transforms.surfaces.vols import IMPLIED_VOLS, liquid
@@ -36,7 +36,7 @@ _MAX_QUOTES, _MAX_EXPIRIES, _MIN_QUOTES = 400, 40, 10
 _MAX_DEVIATIONS = 2.5
 _ERROR_FLOOR = 2e-3
 _RELATIVE_STEP = 1e-4
-_MAD_TO_SIGMA, _OUTLYING, _LEAST_SCALE = 1.4826, 4.0, 1e-4
+_OUTLYING, _LEAST_SCALE = 4.0, 1e-4
 _GRADES = {"a": 50.0, "b": 150.0, "c": 300.0}
 
 
@@ -94,9 +94,8 @@ def slopes(params: HestonParams, forward: Floats, strike: Floats, tau: Floats) -
 
 def select(vols: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
     """Return the quotes that a calibration sees, from liquid ones, by expiry and strike, and their slices."""
-    at, of_slices = instants(vols["expiry_at"]), instants(slices["expiry_at"])
-    order = np.argsort(of_slices)
-    level = numbers(slices, "atm_iv")[order][np.searchsorted(of_slices[order], at)]
+    at, ordered = instants(vols["expiry_at"]), slices.sort_values("expiry_at")
+    level = numbers(ordered, "atm_iv")[places(vols, ordered)]
     tau, k = numbers(vols, "tau_years"), numbers(vols, "log_moneyness")
     near = np.flatnonzero((np.abs(k) <= _MAX_DEVIATIONS * np.sqrt(tau) * level) & (tau >= MIN_TAU))
     expiries = _evenly(np.unique(at[near]), _MAX_EXPIRIES)
@@ -118,7 +117,7 @@ def _trust(residuals: Floats) -> Floats:
     """Return weights in (0, 1] that lessen the pull of residuals beyond four robust deviations."""
     size = np.abs(residuals)
     known = size[np.isfinite(size)]
-    scale = max(_MAD_TO_SIGMA * float(np.median(known)), _LEAST_SCALE) if len(known) else _LEAST_SCALE
+    scale = max(MAD_TO_SIGMA * float(np.median(known)), _LEAST_SCALE) if len(known) else _LEAST_SCALE
     return np.where(size > _OUTLYING * scale, _OUTLYING * scale / size, 1.0)
 
 

@@ -13,7 +13,7 @@ from periscope_analytics.calibration import fit_sabr_slices
 from periscope_analytics.calibration.slices import SliceFits
 from periscope_analytics.errors import Status, labels
 from periscope_analytics.sabr import SABRParams
-from periscope_assets.transforms.expiries import instants
+from periscope_assets.transforms.expiries import places
 from periscope_assets.transforms.frames import Floats, counts, finite, numbers
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
 from periscope_assets.transforms.surfaces.slices import SURFACE_ROWS, SURFACE_SLICES
@@ -39,7 +39,7 @@ def compute(snapshot: Snapshot) -> StageResult:
     """
     slices = snapshot.inputs["vol_surface"][SURFACE_SLICES].sort_values("expiry_at", ignore_index=True)
     vols = liquid(snapshot.inputs["implied_vols"]["implied_vols"])
-    expiry = np.searchsorted(instants(slices["expiry_at"]), instants(vols["expiry_at"]))
+    expiry = places(vols, slices)
     reach = _MAX_DEVIATIONS * numbers(slices, "atm_iv") * np.sqrt(numbers(slices, "tau_years"))
     near = np.flatnonzero(np.abs(numbers(vols, "log_moneyness")) <= reach[expiry])
     forward, strike, tau, iv, error = (

@@ -18,9 +18,8 @@ import pandas as pd
 from scipy.special import ndtr
 
 from periscope_analytics.ou import OUParams
-from periscope_assets.transforms.frames import Floats, numbers
+from periscope_assets.transforms.frames import MAD_TO_SIGMA, Floats, numbers
 from periscope_assets.transforms.models.ou import TENOR_DAYS
-from periscope_assets.transforms.signals.mispricing import MAD_TO_SIGMA
 
 RELATIVE_VALUE, MEAN_REVERSION, TERM_STRUCTURE = "heston_relative_value", "mean_reversion", "term_structure"
 HORIZON_SESSIONS = 21

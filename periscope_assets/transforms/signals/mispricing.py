@@ -15,9 +15,10 @@ from pandas.api.extensions import ExtensionArray
 
 from periscope_analytics import black
 from periscope_analytics.errors import Status
-from periscope_assets.transforms.expiries import instants, is_labelled
+from periscope_assets.transforms.expiries import is_labelled, places
 from periscope_assets.transforms.forwards import FORWARDS
 from periscope_assets.transforms.frames import (
+    MAD_TO_SIGMA,
     Bools,
     Floats,
     counts,
@@ -45,7 +46,6 @@ HISTORY = Input(
     columns=("contract", "difference"),
     history_days=31,
 )
-MAD_TO_SIGMA = 1.4826
 
 _LEAST_PAST = 5
 _READ = (*("strike", "forward", "tau_years", "mid_iv", "bid_iv", "ask_iv", "iv_stderr", "vega"),)
@@ -65,7 +65,8 @@ def compute(snapshot: Snapshot) -> StageResult:
     rows = np.flatnonzero(flags(vols, "is_otm") & is_labelled(vols["status"], Status.OK.label))
     market = {name: numbers(vols, name)[rows] for name in _READ}
     is_call = flags(vols, "is_call")[rows]
-    discount = _discounts(vols["expiry_at"], snapshot.inputs["forward_curve"]["forwards"])[rows]
+    forwards = snapshot.inputs["forward_curve"]["forwards"].sort_values("expiry_at")
+    discount = numbers(forwards, "discount")[places(vols, forwards)][rows]
     model, model_stderr = _model(fit, market)
     difference = market["mid_iv"] - model
     contract = vols["contract"].array[rows]
@@ -90,14 +91,6 @@ def compute(snapshot: Snapshot) -> StageResult:
         copy=False,
     )
     return StageResult({TABLE: frame}, _quality(frame))
-
-
-def _discounts(expiry_at: pd.Series[pd.Timestamp], forwards: pd.DataFrame) -> Floats:
-    """Return the discount of each contract's expiry."""
-    at = instants(forwards["expiry_at"])
-    order = np.argsort(at)
-    where = np.searchsorted(at[order], instants(expiry_at))
-    return np.asarray(numbers(forwards, "discount")[order][where])
 
 
 def _absence(fit: Mapping[Any, Any]) -> str:

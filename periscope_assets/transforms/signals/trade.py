@@ -13,8 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
-from periscope_assets.transforms.models.ou import OU_FIT
-from periscope_assets.transforms.models.ou import SKEW as SKEW
+from periscope_assets.transforms.models.ou import OU_FIT, SKEW
 from periscope_assets.transforms.models.ou import TABLE as OU_TABLE
 from periscope_assets.transforms.signals import generators
 from periscope_assets.transforms.signals.generators import Candidates

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from periscope_analytics import black
 from periscope_analytics.calibration.served import SliceQuotes
 from periscope_analytics.errors import Status
+from periscope_assets.transforms.expiries import places
 from periscope_assets.transforms.frames import Bools, Floats, flags, numbers
 from periscope_assets.transforms.surfaces.crossfade import call_share
 
@@ -81,12 +82,6 @@ def read(vols: pd.DataFrame, forwards: pd.DataFrame) -> Contracts:
     return Contracts(
         row, start, k, tau, vega, bid, mid, ask, stderr, low, high, call, otm, quoted, status
     )  # fmt: skip
-
-
-def places(rows: pd.DataFrame, expiries: pd.DataFrame) -> NDArray[np.intp]:
-    """Return the row of `expiries`, in order of time, whose expiry_at each of `rows` has."""
-    wanted, among = (each["expiry_at"].dt.tz_convert(None).to_numpy() for each in (rows, expiries))
-    return np.asarray(np.searchsorted(among, wanted))
 
 
 def slice_quotes(contracts: Contracts, where: slice, tau: float) -> tuple[NDArray[np.intp], SliceQuotes]:

@@ -19,8 +19,8 @@ import pandas as pd
 from periscope_analytics import black
 from periscope_analytics.errors import Status
 from periscope_analytics.smiles import Smiles
+from periscope_assets.transforms.expiries import places
 from periscope_assets.transforms.frames import Bools, Floats, flags, numbers
-from periscope_assets.transforms.surfaces.bands import places
 from periscope_assets.transforms.surfaces.served import fitted_rows, served_of
 
 TABLE = "positioning"

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from periscope_analytics import variance
+from periscope_assets.transforms.expiries import places
 from periscope_assets.transforms.frames import Floats, flags, numbers
-from periscope_assets.transforms.surfaces.bands import places
 
 
 def strip_variances(fitted: pd.DataFrame, quotes: pd.DataFrame) -> Floats:
