@@ -35,6 +35,13 @@ def required(capability: str, reason: str) -> None:
     pytest.skip(reason)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Walks in a real browser may be repeated: on a machine that others share, a page can miss any limit."""
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.flaky(reruns=2))
+
+
 @pytest.fixture(scope="session")
 def recorded() -> Path:
     """Folder of the recorded chains, which are not part of the repository."""
