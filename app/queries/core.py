@@ -166,8 +166,7 @@ class Queries:
 
     def symbols(self, *, known_at: TimeLike = None) -> list[str]:
         """Return the symbols that have quotes, in order."""
-        known = known_time(self._store, known_at)
-        return sorted({entry.symbol for entry in self._store.heads(QUOTES, known_at=known, statuses=None)})
+        return self._store.symbols(QUOTES, known_at=known_time(self._store, known_at))
 
     def snapshots(
         self, symbol: str, dataset: str = "vol_surface", *, known_at: TimeLike = None
@@ -176,12 +175,17 @@ class Queries:
         asked = ask(self._store, dataset, symbol, None, known_at, None)
         return self._store.heads(dataset, symbol, known_at=asked.known_at)[::-1]
 
+    def recent_snapshots(self, symbol: str, dataset: str, *, limit: int = 250) -> list[LedgerEntry]:
+        """Return the latest published snapshots of a symbol, latest first; empty if there are none."""
+        asked = ask(self._store, dataset, symbol, None, None, None)
+        return self._store.recent(dataset, [asked.symbol], limit=limit, known_at=asked.known_at)
+
     def revisions(
         self, symbol: str, dataset: str = "vol_surface", *, as_of: TimeLike = None
     ) -> list[LedgerEntry]:
         """Return every publication of one snapshot, latest first; empty if there is none."""
         asked = ask(self._store, dataset, symbol, as_of, None, None)
-        head = self._store.head(dataset, symbol, at_or_before=asked.as_of)
+        head = self._store.head(dataset, symbol, at_or_before=asked.as_of, known_at=asked.known_at)
         return [] if head is None else [head, *history(self._store, head)]
 
     def _frames(self, entry: LedgerEntry) -> dict[str, pd.DataFrame]:
