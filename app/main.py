@@ -18,13 +18,13 @@ ICON = (
 )
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
+# By group: what draws a page, its title, its icon, its path.
 PAGES = {
     "": [
         (overview, "Overview", "list", "overview"),
         (surface, "Surface", "ssid_chart", "surface"),
     ],
 }
-"""Pages by group: what draws it, its title, its icon, its path. The first is where one arrives."""
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from app.queries import overview
 from app.queries.answer import Answer
+from app.queries.board import board
 from app.queries.chain import join_quotes, only_expiry, unpack_rejected
 from app.queries.errors import InvalidParameterError
 from app.queries.locate import QUOTES, Located, ask, history, known_time, locate
@@ -159,6 +160,10 @@ class Queries:
     def underlyings(self, *, known_at: TimeLike = None) -> Answer:
         """Return one row for each symbol that has quotes: its latest surface and figures."""
         return overview.underlyings(self._store, known_time(self._store, known_at))
+
+    def board(self, *, known_at: TimeLike = None) -> Answer:
+        """Return one row for each symbol with the figures a desk looks at first; see ``board``."""
+        return board(self._store, known_time(self._store, known_at))
 
     def status(self, *, known_at: TimeLike = None) -> Answer:
         """Return one row for each dataset and symbol: what is served, and what came last."""
