@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.queries import Queries
 from app.queries.caching import CachedReader
+from app.queries.events import EventBook, open_book
 from periscope_assets.settings import Settings
 from periscope_assets.store.connect import open_store
 
@@ -32,3 +33,9 @@ def queries() -> Queries:
         If it can't be opened; the next call tries again.
     """
     return Queries(CachedReader(open_store(settings())))
+
+
+@st.cache_resource(show_spinner=False)
+def event_book() -> EventBook:
+    """Return what lies ahead, from the files of the settings."""
+    return open_book(settings())

@@ -6,7 +6,7 @@ schema (``tables``), how it changes (``migrate``), settings (``connect``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
@@ -22,7 +22,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from periscope_analytics.conventions import check_symbol
-from periscope_assets.store import migrate, publishing, replay, retention, series, tables
+from periscope_assets.store import migrate, publishing, replay, retention, series, summaries, tables
 from periscope_assets.store.frames import typed
 from periscope_assets.store.lake import KeptPublication, Lake
 from periscope_assets.store.replay import Replayed
@@ -232,6 +232,32 @@ class PostgresStore:
         query = _HEADS.format(conditions=" AND ".join(conditions) or "true")
         return [_entry(row) for row in self._fetch(query, parameters)]
 
+    def symbols(self, dataset: str, *, known_at: datetime | None = None) -> list[str]:
+        """Return the symbols of a dataset; see ``repository.Reader``."""
+        query = summaries.SYMBOLS.format(visible=_VISIBLE)
+        return [row[0] for row in self._fetch(query, {"dataset": dataset, "known_at": known_at})]
+
+    def recent(
+        self,
+        dataset: str,
+        symbols: Sequence[str],
+        *,
+        limit: int = 1,
+        known_at: datetime | None = None,
+        statuses: Sequence[str] = (PUBLISHED,),
+    ) -> list[LedgerEntry]:
+        """Return the latest snapshots of several symbols; see ``repository.Reader``."""
+        parameters = {
+            "dataset": dataset,
+            "symbols": [check_symbol(symbol) for symbol in symbols],
+            "limit": limit,
+            "known_at": known_at,
+            "statuses": list(statuses),
+            "deciding": [*statuses, WITHDRAWN],
+        }
+        query = summaries.RECENT.format(columns=_COLUMNS, visible=_VISIBLE)
+        return [_entry(row) for row in self._fetch(query, parameters)]
+
     def rows(self, entry: LedgerEntry, table: str) -> pd.DataFrame:
         """Return the rows of one publication, in the table's column order and the order of its natural key.
 
@@ -282,6 +308,8 @@ class PostgresStore:
         every: timedelta | None = None,
         known_at: datetime | None = None,
         statuses: Sequence[str] = (PUBLISHED,),
+        columns: Sequence[str] = (),
+        only: Mapping[str, object] | None = None,
     ) -> pd.DataFrame:
         """Return the rows of the snapshots of a range, of each span the last; see ``repository.Reader``."""
         parameters = {
@@ -293,8 +321,9 @@ class PostgresStore:
             "known_at": known_at,
             "statuses": list(statuses),
             "deciding": [*statuses, WITHDRAWN],
+            **series.parameters(only or {}),
         }
-        query = series.query(table, has_timescale=self._has_timescale)
+        query = series.query(table, columns, tuple(only or ()), has_timescale=self._has_timescale)
         rows = self._fetch(query, parameters, binary=True)
         purged = [row for row in rows if row[2] is not None]
         if purged:
@@ -302,7 +331,7 @@ class PostgresStore:
                 f"{parameters['dataset']} {symbol}: retention has dropped {len(purged)} snapshots up to "
                 f"{purged[-1][1]:%Y-%m-%d %H:%M} UTC; ask for what came after, or replay the lake elsewhere"
             )
-        return series.frame(table, rows)
+        return series.frame(table, rows, columns)
 
     def purge(self, before: datetime, *, now: datetime, dry_run: bool = False) -> list[Period]:
         """Drop old quotes whose raw bytes are verified in the lake; see ``retention``."""
