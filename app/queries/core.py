@@ -164,6 +164,11 @@ class Queries:
         """Return one row for each dataset and symbol: what is served, and what came last."""
         return overview.status(self._store, known_time(self._store, known_at))
 
+    def symbols(self, *, known_at: TimeLike = None) -> list[str]:
+        """Return the symbols that have quotes, in order."""
+        known = known_time(self._store, known_at)
+        return sorted({entry.symbol for entry in self._store.heads(QUOTES, known_at=known, statuses=None)})
+
     def snapshots(
         self, symbol: str, dataset: str = "vol_surface", *, known_at: TimeLike = None
     ) -> list[LedgerEntry]:
