@@ -179,6 +179,10 @@ class Queries:
         head = self._store.head(dataset, symbol, at_or_before=asked.as_of)
         return [] if head is None else [head, *history(self._store, head)]
 
+    def rows(self, entry: LedgerEntry, table: str) -> pd.DataFrame:
+        """Return the rows of one publication in one table, without the ledger's columns."""
+        return _content(self._store.rows(entry, table))
+
     def _frames(self, entry: LedgerEntry) -> dict[str, pd.DataFrame]:
         return {name: _content(self._store.rows(entry, name)) for name in DATASETS[entry.dataset]}
 
