@@ -11,7 +11,9 @@ import streamlit as st
 from app.queries import Queries
 from app.queries.caching import CachedReader
 from periscope_assets.settings import Settings
-from periscope_assets.store.connect import open_store
+from periscope_assets.store.connect import open_lake, open_people, open_store
+from periscope_assets.store.lake import Lake
+from periscope_assets.store.people import People
 
 MOST_FIGURES = 128
 
@@ -32,3 +34,21 @@ def queries() -> Queries:
         If it can't be opened; the next call tries again.
     """
     return Queries(CachedReader(open_store(settings())))
+
+
+@st.cache_resource(show_spinner=False)
+def people() -> People:
+    """Return the events that people cause, one for all sessions.
+
+    Raises
+    ------
+    StoreUnavailableError
+        If the store can't be opened; the next call tries again.
+    """
+    return open_people(settings())
+
+
+@st.cache_resource(show_spinner=False)
+def lake() -> Lake:
+    """Return the lake with the raw bytes."""
+    return open_lake(settings())

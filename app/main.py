@@ -9,6 +9,9 @@ from __future__ import annotations
 import streamlit as st
 
 from app.views.overview.view import render as overview
+from app.views.positioning.view import render as positioning
+from app.views.signals.view import render as signals
+from app.views.strategy.view import render as strategy
 from app.views.surface.view import render as surface
 
 ICON = (
@@ -22,6 +25,9 @@ PAGES = {
     "": [
         (overview, "Overview", "list", "overview"),
         (surface, "Surface", "ssid_chart", "surface"),
+        (signals, "Signals", "notifications_active", "signals"),
+        (strategy, "Strategy", "calculate", "strategy"),
+        (positioning, "Positioning", "stacked_bar_chart", "positioning"),
     ],
 }
 """Pages by group: what draws it, its title, its icon, its path. The first is where one arrives."""

@@ -8,14 +8,18 @@ spot's logarithm at expiry: z is 0 at the money, 0.67 near 25 delta and 1.28 nea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from types import MappingProxyType
 
 import numpy as np
 
-from app.queries.strategy import CALL, PUT, AskedLeg
+from app.queries.core import Queries
+from app.queries.locate import QUOTES, Located
+from app.queries.strategy import CALL, PUT, AskedLeg, beside
+from periscope_assets.transforms.surfaces.served import fitted_rows
 
 NEAR, FAR = 0.6745, 1.2816
 """Deviations of the normal law's 25 and 10 percent tails."""
@@ -28,6 +32,10 @@ class Listing:
     Attributes
     ----------
     expiry_at : datetime
+        Settlement instant.
+    expiry : date
+    root : str
+    tau_years : float
     strikes : tuple of float
         Increasing, at least one.
     forward : float
@@ -36,6 +44,9 @@ class Listing:
     """
 
     expiry_at: datetime
+    expiry: date
+    root: str
+    tau_years: float
     strikes: tuple[float, ...]
     forward: float
     deviation: float
@@ -48,6 +59,36 @@ class Listing:
     def leg(self, kind: str, quantity: float, z: float) -> AskedLeg:
         """Return a leg at `z` deviations from the forward."""
         return AskedLeg(kind, quantity, self.strike(z), self.expiry_at)
+
+
+def listings(queries: Queries, found: Located) -> list[Listing]:
+    """Return what is listed beside a surface, by settlement; expiries without a slice or quotes are left out.
+
+    Parameters
+    ----------
+    queries : Queries
+    found : Located
+        A publication of ``vol_surface``.
+    """
+    quotes = beside(queries, found, QUOTES)
+    slices = fitted_rows(queries.rows(found.entry, "surface_slices"))
+    if quotes is None:
+        return []
+    chain = queries.rows(quotes, "options_snapshots")
+    strikes = {moment: np.unique(group) for moment, group in chain.groupby("expiry_at")["strike"]}
+    return [
+        Listing(
+            row["expiry_at"].to_pydatetime(),
+            row["expiry"],
+            row["root"],
+            row["tau_years"],
+            tuple(strikes[row["expiry_at"]].tolist()),
+            row["forward"],
+            row["atm_iv"] * math.sqrt(row["tau_years"]),
+        )
+        for row in slices.to_dict("records")
+        if row["expiry_at"] in strikes
+    ]
 
 
 def _calendar(near: Listing, far: Listing) -> list[AskedLeg]:

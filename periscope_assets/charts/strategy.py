@@ -94,8 +94,8 @@ def scenario_map(
     figure = go.Figure(layout={"template": template(colours), "uirevision": name, "height": 330})
     figure.add_trace(
         go.Heatmap(
-            x=[_percent(move) for move in grid.columns],
-            y=[_points(shift) for shift in grid.index],
+            x=[_percent(float(move)) for move in grid.columns],
+            y=[_points(float(shift)) for shift in grid.index],
             z=worth,
             customdata=np.tile(spots.to_numpy(), (len(grid), 1)),
             zmin=-bound, zmax=bound,

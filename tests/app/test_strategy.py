@@ -143,7 +143,9 @@ def test_a_pinned_version_gives_the_same_numbers_after_a_revision(store, queries
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_presets_stand_on_listed_strikes_and_can_be_valued(queries, name):
     strikes = tuple(float(k) for k in range(6000, 7600, 25))
-    near, far = (Listing(moment, strikes, 6880.0, 0.05) for moment in (FEBRUARY, JUNE))
+    near, far = (
+        Listing(moment, moment.date(), "SPX", 0.1, strikes, 6880.0, 0.05) for moment in (FEBRUARY, JUNE)
+    )
     legs = PRESETS[name](near, far)
     assert {leg.strike for leg in legs} <= set(strikes)
     totals = build_strategy(queries, "SPX", legs).frames["totals"].iloc[0]
