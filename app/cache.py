@@ -52,3 +52,8 @@ def people() -> People:
 def lake() -> Lake:
     """Return the lake with the raw bytes."""
     return open_lake(settings())
+
+
+def dagster_url() -> str:
+    """Return the address of Dagster beside this app."""
+    return f"http://127.0.0.1:{settings().ports.dagster}"

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.views.health.view import render as health
 from app.views.overview.view import render as overview
 from app.views.positioning.view import render as positioning
+from app.views.settings.view import render as settings
 from app.views.signals.view import render as signals
 from app.views.strategy.view import render as strategy
 from app.views.surface.view import render as surface
@@ -28,6 +30,8 @@ PAGES = {
         (signals, "Signals", "notifications_active", "signals"),
         (strategy, "Strategy", "calculate", "strategy"),
         (positioning, "Positioning", "stacked_bar_chart", "positioning"),
+        (health, "Data health", "monitor_heart", "health"),
+        (settings, "Settings", "settings", "settings"),
     ],
 }
 """Pages by group: what draws it, its title, its icon, its path. The first is where one arrives."""
