@@ -42,7 +42,7 @@ def lineage(
     -------
     Answer
         Frame ``lineage``, a row for each input, the nearest first: `depth` (0 is the publication itself),
-        `made_for` (what used it), `version` (that was used) and `state`: ``as used`` where that version is
+        `made_for` (what used it, joined by commas), `version` (that was used) and `state`: ``as used`` where that version is
         served, ``revised since`` where another is by now, ``not found``, or ``digest`` for inputs that are no
         publication: a hash of history or of raw bytes, or a layout.
 
@@ -54,20 +54,22 @@ def lineage(
     found = queries.locate(dataset, symbol, as_of=as_of, known_at=known_at, version=version)
     top = found.entry
     rows = [_row(0, "", top, top.version)]
-    seen: set[tuple[str, str]] = set()
+    seen: dict[tuple[str, str], dict[str, object]] = {}
     waiting = deque([(0, top)])
     while waiting:
         depth, parent = waiting.popleft()
         for name, used in parent.inputs.items():
-            if (name, used) in seen:
+            known = seen.get((name, used))
+            if known is not None:
+                known["made_for"] = f"{known['made_for']}, {parent.dataset}"
                 continue
-            seen.add((name, used))
             entry = _used(queries, parent, name, used, found.known_at)
-            if entry is None:
-                rows.append(_absent(depth + 1, parent, name, used))
-                continue
-            rows.append(_row(depth + 1, parent.dataset, entry, used))
-            waiting.append((depth + 1, entry))
+            row = _absent(depth + 1, parent, name, used)
+            if entry is not None:
+                row = _row(depth + 1, parent.dataset, entry, used)
+                waiting.append((depth + 1, entry))
+            seen[name, used] = row
+            rows.append(row)
     return Answer(
         dataset="lineage",
         symbol=top.symbol,

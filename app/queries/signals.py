@@ -146,8 +146,10 @@ def scorecard(queries: Queries, symbol: str, *, as_of: TimeLike = None, known_at
     found = queries.locate(SCORES, symbol, as_of=as_of, known_at=known_at)
     entry = found.entry
     start = entry.as_of - WINDOW
-    scores = queries.series("signal_scores", symbol, start=start, until=entry.as_of, known_at=found.known_at)
-    record = track_record(scores[_SCORED])
+    scores = queries.series(
+        "signal_scores", symbol, start=start, until=entry.as_of, known_at=found.known_at, columns=_SCORED
+    )
+    record = track_record(scores)
     return Answer(
         dataset="track_record",
         symbol=symbol,

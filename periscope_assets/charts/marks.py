@@ -20,8 +20,8 @@ def vertical(
         annotation={
             "text": text,
             "y": 0.0 if low else 1.0,
-            "yanchor": "bottom" if low else "top",
-            "xanchor": "left",
+            "yanchor": "bottom",
+            "xanchor": "left" if low else "center",
             "font": {"size": 12, "color": colours.muted},
             "showarrow": False,
         },

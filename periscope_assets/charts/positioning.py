@@ -99,6 +99,7 @@ def _placed(
         vertical(figure, spot, "spot", colours)
         inside = strike[(strike >= 0.75 * spot) & (strike <= 1.25 * spot)]
         if len(inside) > 1:
-            figure.update_xaxes(range=[float(inside.min()), float(inside.max())])
+            step = float(inside.drop_duplicates().sort_values().diff().median())
+            figure.update_xaxes(range=[float(inside.min()) - step, float(inside.max()) + step])
     if max_pain is not None:
         vertical(figure, max_pain, "max pain", colours, dash="dash", low=True)

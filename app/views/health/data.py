@@ -13,6 +13,7 @@ import pandas as pd
 from app.components.clock import age
 from app.queries import Answer
 from periscope_assets.store.tables import DATASETS
+from periscope_assets.transforms.rates import CURRENCY, STAGE
 
 FINE = ("published", "no_session")
 _RUN = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -34,7 +35,11 @@ def matrix(answer: Answer, now: datetime) -> pd.DataFrame:
     ]
     wide = rows.assign(cell=cells).pivot(index="dataset", columns="symbol", values="cell")
     order = [name for name in DATASETS if name in wide.index]
-    return wide.reindex(order).reset_index()
+    wide = wide.reindex(order)
+    for symbol in wide.columns:
+        apart = (wide.index == STAGE.name) != (symbol == CURRENCY)
+        wide.loc[apart, symbol] = "·"
+    return wide.reset_index()
 
 
 def assets(answer: Answer, now: datetime, dagster: str, *, everything: bool) -> pd.DataFrame:
@@ -45,6 +50,7 @@ def assets(answer: Answer, now: datetime, dagster: str, *, everything: bool) -> 
     rows = rows.assign(
         age=[age(moment, now) for moment in rows["as_of"]],
         run=_links(rows, dagster),
+        version=rows["version"].str[:12],
         fine=rows["status"].isin(FINE),
     )
     return rows.sort_values("fine", kind="stable", ignore_index=True)
@@ -82,6 +88,7 @@ def lineage(answer: Answer, dagster: str) -> pd.DataFrame:
     return rows.assign(
         input=names,
         version=[str(version)[:12] for version in rows["version"]],
+        method_version=rows["method_version"].str[:12],
         run=_links(rows, dagster),
     )
 
@@ -98,6 +105,6 @@ def graph(answer: Answer, ink: str, faint: str, warn: str) -> str:
     for row in rows.to_dict("records"):
         colour = f', color="{warn}", penwidth=2' if row["state"] != "as used" else ""
         lines.append(f'"{row["dataset"]}" [label="{row["dataset"]}\\n{str(row["version"])[:8]}"{colour}];')
-        if row["made_for"]:
-            lines.append(f'"{row["dataset"]}" -> "{row["made_for"]}";')
+        users = [name for name in str(row["made_for"]).split(", ") if name]
+        lines += [f'"{row["dataset"]}" -> "{user}";' for user in users]
     return "\n".join([*lines, "}"])

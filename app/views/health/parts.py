@@ -72,7 +72,6 @@ def _refused(queries: Queries, found: Located, rows: pd.DataFrame) -> None:
         key="rejected",
         on_select=lambda: _pick(keys),
         selection_mode="single-row",
-        height=min(320, 38 + 35 * (len(shown) + 1)),
     )
     export.buttons(shown.assign(record=[json.dumps(each) for each in shown["record"]]), "quarantine")
     _line(queries, found, shown.iloc[keys.index(setup.line(names))])
@@ -109,7 +108,7 @@ def lineage(queries: Queries, scope: Scope) -> None:
     )
     frame.stamp(answer, scope)
     colours = theme(look())
-    st.graphviz_chart(data.graph(answer, colours.text, colours.muted, colours.put), height=260)
+    st.graphviz_chart(data.graph(answer, colours.text, colours.muted, colours.put), width="stretch")
     st.caption("Each box is a publication and its version; orange: another version of it is served by now.")
     st.dataframe(
         data.lineage(answer, cache.dagster_url()),

@@ -58,8 +58,14 @@ def _freshness(queries: Queries, scope: Scope) -> None:
     st.caption(
         "✓ published · ⚠ stale · ✗ rejected · ∅ withdrawn · ○ no session; beside it the market time's age."
     )
-    st.dataframe(data.matrix(answer, now), hide_index=True, placeholder="not built", key="matrix",
-                 column_config={"dataset": st.column_config.TextColumn("Dataset", pinned=True)})  # fmt: skip
+    st.dataframe(
+        data.matrix(answer, now),
+        column_config={"dataset": st.column_config.TextColumn("Dataset", pinned=True)},
+        hide_index=True,
+        placeholder="not built",
+        key="matrix",
+        height="content",
+    )
     extent = setup.extent()
     rows = data.assets(answer, now, cache.dagster_url(), everything=extent == setup.EVERY)
     if rows.empty:

@@ -13,17 +13,17 @@ SIGNALS = {
     "place": _column.NumberColumn("#", width=40, pinned=True, help="By confidence, then edge over error."),
     "symbol": _column.TextColumn("Symbol", pinned=True, width=80),
     "direction": _column.TextColumn("Side", width=60, help="Buy or sell the vol of the instrument."),
-    "what": _column.TextColumn("Instrument", width=190),
+    "what": _column.TextColumn("Instrument", width=175),
     "days": _column.NumberColumn("Days", format="%.0f", width=60, help="Calendar days to settlement."),
     "edge_iv": _column.NumberColumn(
-        "Edge pts", format="%.2f", width=80,
+        "Edge pts", format="%.2f", width=75,
         help="Distance to fair vol less the half-spread to pay, vol points (1 point is 1 % of vol).",
     ),
     "edge_stderr": _column.NumberColumn(
-        "± edge", format="%.2f", width=70, help="One-sigma error of the edge, vol points."
+        "± edge", format="%.2f", width=65, help="One-sigma error of the edge, vol points."
     ),
     "edge_usd": _column.NumberColumn(
-        "Edge USD", format="%,.2f", width=90, help="Edge in money per unit, net of half-spread."
+        "Edge USD", format="%,.2f", width=85, help="Edge in money per unit, net of half-spread."
     ),
     "z": _column.TextColumn(
         "z ± error", width=110,
@@ -39,13 +39,19 @@ SIGNALS = {
         "½ spread", format="%.2f", width=80, help="Half of bid-ask, vol points."
     ),
     "open_interest": _column.NumberColumn(
-        "Open int.", format="%,.0f", width=80, help="Open contracts of the prior session; none for a series."
+        "Open int.", format="%,.0f", width=75, help="Open contracts of the prior session; none for a series."
     ),
-    "volume": _column.NumberColumn("Volume", format="%,.0f", width=80, help="Contracts traded today."),
-    "state": _column.TextColumn("State", width=110),
+    "volume": _column.NumberColumn("Volume", format="%,.0f", width=65, help="Contracts traded today."),
+    "state": _column.TextColumn("State", width=95),
     "rule": _column.TextColumn("Rule", width=170),
     "reason": _column.TextColumn("Why", width="large"),
 }  # fmt: skip
+
+ORDER = (
+    *("place", "symbol", "direction", "what", "edge_iv", "edge_stderr", "edge_usd", "z", "confidence"),
+    *("open_interest", "volume", "state", "reason", "days", "entry_iv", "fair_iv", "half_spread_iv", "rule"),
+)
+"""Columns of signals from left to right: what a decision takes comes first."""
 
 RECORD = {
     "rule": _column.TextColumn("Rule"),

@@ -68,13 +68,12 @@ def _signals(page: data.Page, rows: pd.DataFrame) -> None:
     st.dataframe(
         data.table(rows),
         column_config=columns.SIGNALS,
-        column_order=list(columns.SIGNALS),
+        column_order=columns.ORDER,
         hide_index=True,
         placeholder="–",
         key="signals",
         on_select=lambda: _pick(shorts),
         selection_mode="single-row",
-        height=min(420, 38 + 35 * (len(rows) + 1)),
     )
     export.buttons(rows, "signals")
     short = setup.signal(names)
@@ -144,7 +143,7 @@ def _acknowledge(row: pd.Series) -> None:
             "Note", key="note", max_chars=500, placeholder="What you make of it (optional)", width=420
         )
         st.form_submit_button(
-            "Acknowledge", icon=":material/done:", type="primary", on_click=_command,
+            "Acknowledge", icon=":material/done:", on_click=_command,
             args=(signals.acknowledge, str(row["symbol"]), str(row["signal_id"])),
         )  # fmt: skip
 
