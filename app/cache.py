@@ -12,7 +12,9 @@ from app.queries import Queries
 from app.queries.caching import CachedReader
 from app.queries.events import EventBook, open_book
 from periscope_assets.settings import Settings
-from periscope_assets.store.connect import open_store
+from periscope_assets.store.connect import open_lake, open_people, open_store
+from periscope_assets.store.lake import Lake
+from periscope_assets.store.people import People
 
 MOST_FIGURES = 128
 
@@ -39,3 +41,26 @@ def queries() -> Queries:
 def event_book() -> EventBook:
     """Return what lies ahead, from the files of the settings."""
     return open_book(settings())
+
+
+@st.cache_resource(show_spinner=False)
+def people() -> People:
+    """Return the events that people cause, one for all sessions.
+
+    Raises
+    ------
+    StoreUnavailableError
+        If the store can't be opened; the next call tries again.
+    """
+    return open_people(settings())
+
+
+@st.cache_resource(show_spinner=False)
+def lake() -> Lake:
+    """Return the lake with the raw bytes."""
+    return open_lake(settings())
+
+
+def dagster_url() -> str:
+    """Return the address of Dagster beside this app."""
+    return f"http://127.0.0.1:{settings().ports.dagster}"

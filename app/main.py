@@ -8,7 +8,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.views.health.view import render as health
 from app.views.overview.view import render as overview
+from app.views.positioning.view import render as positioning
+from app.views.settings.view import render as settings
+from app.views.signals.view import render as signals
+from app.views.strategy.view import render as strategy
 from app.views.surface.view import render as surface
 
 ICON = (
@@ -23,6 +28,11 @@ PAGES = {
     "": [
         (overview, "Overview", "list", "overview"),
         (surface, "Surface", "ssid_chart", "surface"),
+        (signals, "Signals", "notifications_active", "signals"),
+        (strategy, "Strategy", "calculate", "strategy"),
+        (positioning, "Positioning", "stacked_bar_chart", "positioning"),
+        (health, "Data health", "monitor_heart", "health"),
+        (settings, "Settings", "settings", "settings"),
     ],
 }
 

@@ -27,11 +27,21 @@ def default_home() -> Path:
 
 
 class DatabaseSettings(BaseModel):
-    """Where the store's PostgreSQL is; none set means the embedded server of this home."""
+    """Where the store's PostgreSQL is; none set means the embedded server of this home.
+
+    Attributes
+    ----------
+    url : SecretStr or None
+        Of the user who owns the schema.
+    reader_url, commands_url : SecretStr or None
+        Of users who only read, and who only add events; by default `url`, in roles that it made.
+    """
 
     url: SecretStr | None = None
+    reader_url: SecretStr | None = None
+    commands_url: SecretStr | None = None
 
-    @field_validator("url")
+    @field_validator("url", "reader_url", "commands_url")
     @classmethod
     def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not re.match(r"postgres(ql)?(\+psycopg2?)?://", value.get_secret_value()):

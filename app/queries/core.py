@@ -6,7 +6,7 @@ SQL, HTTP, widgets, formulas.
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import pandas as pd
 
@@ -192,6 +192,42 @@ class Queries:
         asked = ask(self._store, dataset, symbol, as_of, None, None)
         head = self._store.head(dataset, symbol, at_or_before=asked.as_of, known_at=asked.known_at)
         return [] if head is None else [head, *history(self._store, head)]
+
+    def rows(self, entry: LedgerEntry, table: str) -> pd.DataFrame:
+        """Return the rows of one publication in one table, without the ledger's columns."""
+        return _content(self._store.rows(entry, table))
+
+    def series(
+        self, table: str, symbol: str, *, start: datetime, until: datetime, known_at: datetime
+    ) -> pd.DataFrame:
+        """Return the rows of a table of all snapshots served with ``start <= as_of <= until``, by `as_of`."""
+        end = until + timedelta(microseconds=1)
+        return self._store.series(table, symbol, start=start, end=end, known_at=known_at)
+
+    def known_time(self, known_at: TimeLike = None) -> datetime:
+        """Return the time for which an answer holds: the earlier of `known_at` and the watermark."""
+        return known_time(self._store, known_at)
+
+    def head(
+        self,
+        dataset: str,
+        symbol: str,
+        *,
+        as_of: datetime | None = None,
+        exact: bool = False,
+        known_at: TimeLike = None,
+    ) -> LedgerEntry | None:
+        """Return the publication served, None without one.
+
+        Of the latest snapshot at or before `as_of`, or of that very one where it must be `exact`.
+        """
+        at, before = (as_of, None) if exact else (None, as_of)
+        known = known_time(self._store, known_at)
+        return self._store.head(dataset, symbol, as_of=at, at_or_before=before, known_at=known)
+
+    def latest(self, *, known_at: TimeLike = None) -> list[LedgerEntry]:
+        """Return the last snapshot of each dataset and symbol, whatever its status."""
+        return self._store.latest(known_at=known_time(self._store, known_at))
 
     def _frames(self, entry: LedgerEntry) -> dict[str, pd.DataFrame]:
         return {name: _content(self._store.rows(entry, name)) for name in DATASETS[entry.dataset]}

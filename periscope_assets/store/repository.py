@@ -153,6 +153,12 @@ class Reader(Protocol):
     ) -> list[LedgerEntry]:
         """Return the heads of the latest `limit` snapshots of each symbol, by symbol, latest first."""
 
+    def latest(self, *, known_at: datetime | None = None) -> list[LedgerEntry]:
+        """Return the head of the last snapshot of each dataset and symbol, whatever its status, in order.
+
+        Takes time by datasets and symbols, not by their history.
+        """
+
     def rows(self, entry: LedgerEntry, table: str) -> pd.DataFrame:
         """Return the rows of one publication in the table's column order, keyed columns first, UTC times.
 
