@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.queries import Queries
 from app.queries.caching import CachedReader
+from app.queries.events import EventBook, open_book
 from periscope_assets.settings import Settings
 from periscope_assets.store.connect import open_lake, open_people, open_store
 from periscope_assets.store.lake import Lake
@@ -57,3 +58,9 @@ def lake() -> Lake:
 def dagster_url() -> str:
     """Return the address of Dagster beside this app."""
     return f"http://127.0.0.1:{settings().ports.dagster}"
+
+
+@st.cache_resource(show_spinner=False)
+def event_book() -> EventBook:
+    """Return what lies ahead, from the files of the settings."""
+    return open_book(settings())

@@ -23,6 +23,7 @@ ICON = (
 )
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
+# By group: what draws a page, its title, its icon, its path.
 PAGES = {
     "": [
         (overview, "Overview", "list", "overview"),
@@ -34,7 +35,6 @@ PAGES = {
         (settings, "Settings", "settings", "settings"),
     ],
 }
-"""Pages by group: what draws it, its title, its icon, its path. The first is where one arrives."""
 
 
 def main() -> None:

@@ -110,6 +110,8 @@ class SourceSettings(BaseModel):
         CSV of symbol, ex_date, pay_date, amount, currency.
     bars : Path or None
         Folder of ``<symbol>.csv`` with date, open, high, low, close, volume.
+    events : Path or None
+        CSV of date, symbol, name: what readers are shown beside term structures.
     """
 
     kind: Annotated[str, Field(pattern=r"^(simulated|files|massive|cboe|deribit)$")] = "simulated"
@@ -123,6 +125,7 @@ class SourceSettings(BaseModel):
     tickers: bool = False
     dividends: OptionalPath = None
     bars: OptionalPath = None
+    events: OptionalPath = None
 
     @field_validator("key")
     @classmethod

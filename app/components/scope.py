@@ -107,7 +107,7 @@ def _symbol(symbols: Sequence[str]) -> str:
 
 
 def _as_of(queries: Queries, symbol: str, dataset: str) -> str | None:
-    entries = queries.snapshots(symbol, dataset)[:MOST_SNAPSHOTS]
+    entries = queries.recent_snapshots(symbol, dataset, limit=MOST_SNAPSHOTS)
     times = [rfc3339(entry.as_of) for entry in entries]
     state.seed(state.AS_OF, LATEST_SNAPSHOT, quiet=True)
     chosen = st.selectbox(

@@ -6,12 +6,14 @@ SQL, HTTP, widgets, formulas.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 import pandas as pd
 
 from app.queries import overview
 from app.queries.answer import Answer
+from app.queries.board import board
 from app.queries.chain import join_quotes, only_expiry, unpack_rejected
 from app.queries.errors import InvalidParameterError
 from app.queries.locate import QUOTES, Located, ask, history, known_time, locate
@@ -160,14 +162,17 @@ class Queries:
         """Return one row for each symbol that has quotes: its latest surface and figures."""
         return overview.underlyings(self._store, known_time(self._store, known_at))
 
+    def board(self, *, known_at: TimeLike = None) -> Answer:
+        """Return one row for each symbol with the figures a desk looks at first; see ``board``."""
+        return board(self._store, known_time(self._store, known_at))
+
     def status(self, *, known_at: TimeLike = None) -> Answer:
         """Return one row for each dataset and symbol: what is served, and what came last."""
         return overview.status(self._store, known_time(self._store, known_at))
 
     def symbols(self, *, known_at: TimeLike = None) -> list[str]:
         """Return the symbols that have quotes, in order."""
-        known = known_time(self._store, known_at)
-        return sorted({entry.symbol for entry in self._store.heads(QUOTES, known_at=known, statuses=None)})
+        return self._store.symbols(QUOTES, known_at=known_time(self._store, known_at))
 
     def snapshots(
         self, symbol: str, dataset: str = "vol_surface", *, known_at: TimeLike = None
@@ -176,12 +181,17 @@ class Queries:
         asked = ask(self._store, dataset, symbol, None, known_at, None)
         return self._store.heads(dataset, symbol, known_at=asked.known_at)[::-1]
 
+    def recent_snapshots(self, symbol: str, dataset: str, *, limit: int = 250) -> list[LedgerEntry]:
+        """Return the latest published snapshots of a symbol, latest first; empty if there are none."""
+        asked = ask(self._store, dataset, symbol, None, None, None)
+        return self._store.recent(dataset, [asked.symbol], limit=limit, known_at=asked.known_at)
+
     def revisions(
         self, symbol: str, dataset: str = "vol_surface", *, as_of: TimeLike = None
     ) -> list[LedgerEntry]:
         """Return every publication of one snapshot, latest first; empty if there is none."""
         asked = ask(self._store, dataset, symbol, as_of, None, None)
-        head = self._store.head(dataset, symbol, at_or_before=asked.as_of)
+        head = self._store.head(dataset, symbol, at_or_before=asked.as_of, known_at=asked.known_at)
         return [] if head is None else [head, *history(self._store, head)]
 
     def rows(self, entry: LedgerEntry, table: str) -> pd.DataFrame:
@@ -189,11 +199,18 @@ class Queries:
         return _content(self._store.rows(entry, table))
 
     def series(
-        self, table: str, symbol: str, *, start: datetime, until: datetime, known_at: datetime
+        self,
+        table: str,
+        symbol: str,
+        *,
+        start: datetime,
+        until: datetime,
+        known_at: datetime,
+        columns: Sequence[str] = (),
     ) -> pd.DataFrame:
         """Return the rows of a table of all snapshots served with ``start <= as_of <= until``, by `as_of`."""
         end = until + timedelta(microseconds=1)
-        return self._store.series(table, symbol, start=start, end=end, known_at=known_at)
+        return self._store.series(table, symbol, start=start, end=end, known_at=known_at, columns=columns)
 
     def known_time(self, known_at: TimeLike = None) -> datetime:
         """Return the time for which an answer holds: the earlier of `known_at` and the watermark."""

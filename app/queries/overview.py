@@ -45,7 +45,7 @@ def underlyings(reader: Reader, known_at: datetime) -> Answer:
     rows = [
         _underlying(reader, known_at, quotes[symbol], surfaces.get(symbol, [])) for symbol in sorted(quotes)
     ]
-    return _summary("underlyings", known_at, pd.DataFrame(rows, columns=list(_UNDERLYING)))
+    return summary("underlyings", known_at, pd.DataFrame(rows, columns=list(_UNDERLYING)))
 
 
 def status(reader: Reader, known_at: datetime) -> Answer:
@@ -54,7 +54,7 @@ def status(reader: Reader, known_at: datetime) -> Answer:
     for entry in reader.heads(known_at=known_at, statuses=None):
         groups[entry.dataset, entry.symbol].append(entry)
     rows = [_status(entries) for _, entries in sorted(groups.items())]
-    return _summary("status", known_at, pd.DataFrame(rows, columns=list(_STATUS)))
+    return summary("status", known_at, pd.DataFrame(rows, columns=list(_STATUS)))
 
 
 def _by_symbol(entries: Sequence[LedgerEntry]) -> dict[str, list[LedgerEntry]]:
@@ -142,7 +142,8 @@ def _served(entries: Sequence[LedgerEntry]) -> LedgerEntry | None:
     return max(published, key=lambda entry: entry.as_of, default=None)
 
 
-def _summary(name: str, known_at: datetime, frame: pd.DataFrame) -> Answer:
+def summary(name: str, known_at: datetime, frame: pd.DataFrame) -> Answer:
+    """Return an answer that spans symbols; its version is that of its rows' versions."""
     digest = hashlib.sha256("\n".join(sorted(frame["version"].astype(str))).encode()).hexdigest()
     return Answer(
         dataset=name,

@@ -15,6 +15,9 @@ from periscope_assets.sources.calendars import close_time, sessions
 GRACE = timedelta(minutes=45)
 """How long after a close its data may take to be published; vendors are 15 minutes late."""
 
+CLOSING = timedelta(hours=1)
+"""A snapshot taken so shortly before a close stands for that session."""
+
 LONGEST = timedelta(days=400)
 """Nothing further back is counted."""
 
@@ -51,5 +54,5 @@ def behind(calendar: str, as_of: datetime, now: datetime) -> Behind | None:
         closes = [close_time(calendar, day) for day in sessions(calendar, first, last)]
     except ValueError:
         return None
-    passed = [close for close in closes if as_of < close <= until]
+    passed = [close for close in closes if as_of + CLOSING < close <= until]
     return Behind(len(passed), max(passed, default=None), is_more=start > as_of)

@@ -6,7 +6,7 @@ connections (``sessions``), the schema (``tables``), how it changes (``migrate``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Any
@@ -18,7 +18,7 @@ from psycopg.types.numeric import Int4BinaryLoader, Int8BinaryLoader
 from sqlalchemy import Table
 
 from periscope_analytics.conventions import check_symbol
-from periscope_assets.store import migrate, publishing, replay, retention, series, tables
+from periscope_assets.store import migrate, publishing, replay, retention, series, summaries, tables
 from periscope_assets.store.frames import typed
 from periscope_assets.store.lake import KeptPublication, Lake
 from periscope_assets.store.replay import Replayed
@@ -57,22 +57,6 @@ SELECT * FROM (
 ) AS head
 WHERE %(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s)
 ORDER BY dataset, symbol, as_of
-"""  # noqa: S608
-_LATEST = f"""
-WITH RECURSIVE pairs AS (
-    (SELECT dataset, symbol FROM periscope.publications ORDER BY dataset, symbol LIMIT 1)
-    UNION ALL
-    SELECT following.dataset, following.symbol FROM pairs, LATERAL (
-        SELECT dataset, symbol FROM periscope.publications
-        WHERE (dataset, symbol) > (pairs.dataset, pairs.symbol) ORDER BY dataset, symbol LIMIT 1
-    ) AS following
-)
-SELECT head.* FROM pairs, LATERAL (
-    SELECT {_COLUMNS} FROM periscope.publications
-    WHERE dataset = pairs.dataset AND symbol = pairs.symbol AND {_VISIBLE}
-    ORDER BY as_of DESC, known_at DESC LIMIT 1
-) AS head
-ORDER BY head.dataset, head.symbol
 """  # noqa: S608
 _FOLLOW = f"""
 SELECT * FROM (
@@ -234,7 +218,34 @@ class PostgresStore(Sessions):
 
     def latest(self, *, known_at: datetime | None = None) -> list[LedgerEntry]:
         """Return the last snapshot of each dataset and symbol; see ``repository.Reader``."""
-        return [_entry(row) for row in self._fetch(_LATEST, {"known_at": known_at})]
+        query = summaries.LATEST.format(columns=_COLUMNS, visible=_VISIBLE)
+        return [_entry(row) for row in self._fetch(query, {"known_at": known_at})]
+
+    def symbols(self, dataset: str, *, known_at: datetime | None = None) -> list[str]:
+        """Return the symbols of a dataset; see ``repository.Reader``."""
+        query = summaries.SYMBOLS.format(visible=_VISIBLE)
+        return [row[0] for row in self._fetch(query, {"dataset": dataset, "known_at": known_at})]
+
+    def recent(
+        self,
+        dataset: str,
+        symbols: Sequence[str],
+        *,
+        limit: int = 1,
+        known_at: datetime | None = None,
+        statuses: Sequence[str] = (PUBLISHED,),
+    ) -> list[LedgerEntry]:
+        """Return the latest snapshots of several symbols; see ``repository.Reader``."""
+        parameters = {
+            "dataset": dataset,
+            "symbols": [check_symbol(symbol) for symbol in symbols],
+            "limit": limit,
+            "known_at": known_at,
+            "statuses": list(statuses),
+            "deciding": [*statuses, WITHDRAWN],
+        }
+        query = summaries.RECENT.format(columns=_COLUMNS, visible=_VISIBLE)
+        return [_entry(row) for row in self._fetch(query, parameters)]
 
     def rows(self, entry: LedgerEntry, table: str) -> pd.DataFrame:
         """Return the rows of one publication, in the table's column order and the order of its natural key.
@@ -286,6 +297,8 @@ class PostgresStore(Sessions):
         every: timedelta | None = None,
         known_at: datetime | None = None,
         statuses: Sequence[str] = (PUBLISHED,),
+        columns: Sequence[str] = (),
+        only: Mapping[str, object] | None = None,
     ) -> pd.DataFrame:
         """Return the rows of the snapshots of a range, of each span the last; see ``repository.Reader``."""
         parameters = {
@@ -297,8 +310,9 @@ class PostgresStore(Sessions):
             "known_at": known_at,
             "statuses": list(statuses),
             "deciding": [*statuses, WITHDRAWN],
+            **series.parameters(only or {}),
         }
-        query = series.query(table, has_timescale=self._has_timescale)
+        query = series.query(table, columns, tuple(only or ()), has_timescale=self._has_timescale)
         rows = self._fetch(query, parameters, binary=True)
         purged = [row for row in rows if row[2] is not None]
         if purged:
@@ -306,7 +320,7 @@ class PostgresStore(Sessions):
                 f"{parameters['dataset']} {symbol}: retention has dropped {len(purged)} snapshots up to "
                 f"{purged[-1][1]:%Y-%m-%d %H:%M} UTC; ask for what came after, or replay the lake elsewhere"
             )
-        return series.frame(table, rows)
+        return series.frame(table, rows, columns)
 
     def purge(self, before: datetime, *, now: datetime, dry_run: bool = False) -> list[Period]:
         """Drop old quotes whose raw bytes are verified in the lake; see ``retention``."""

@@ -145,6 +145,20 @@ class Reader(Protocol):
         Takes time by datasets and symbols, not by their history.
         """
 
+    def symbols(self, dataset: str, *, known_at: datetime | None = None) -> list[str]:
+        """Return the symbols for which anything of a dataset is in the ledger, in order."""
+
+    def recent(
+        self,
+        dataset: str,
+        symbols: Sequence[str],
+        *,
+        limit: int = 1,
+        known_at: datetime | None = None,
+        statuses: Sequence[str] = (PUBLISHED,),
+    ) -> list[LedgerEntry]:
+        """Return the heads of the latest `limit` snapshots of each symbol, by symbol, latest first."""
+
     def rows(self, entry: LedgerEntry, table: str) -> pd.DataFrame:
         """Return the rows of one publication in the table's column order, keyed columns first, UTC times.
 
@@ -177,9 +191,12 @@ class Reader(Protocol):
         every: timedelta | None = None,
         known_at: datetime | None = None,
         statuses: Sequence[str] = (PUBLISHED,),
+        columns: Sequence[str] = (),
+        only: Mapping[str, object] | None = None,
     ) -> pd.DataFrame:
         """Return the rows of the snapshots served with ``start <= as_of < end``, ordered by `as_of`.
 
+        With `columns` only these, `publication_id` and `as_of`; with `only` rows that have these values.
         The column `bucket` comes first: with `every`, spans of that length from Monday 2000-01-03 UTC on, of
         each its last snapshot; otherwise each snapshot's `as_of`.
 

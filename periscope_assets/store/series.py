@@ -36,32 +36,60 @@ WITH heads AS (
 SELECT kept.bucket, kept.as_of, kept.purged_at, {columns}
 FROM kept LEFT JOIN {table} AS rows
     ON rows.publication_id = kept.publication_id AND rows.as_of = kept.as_of
-    AND rows.as_of >= %(start)s AND rows.as_of < %(end)s
+    AND rows.as_of >= %(start)s AND rows.as_of < %(end)s {only}
 ORDER BY kept.as_of, {key}
 """
 
 
-def query(table: str, *, has_timescale: bool) -> sql.Composed:
-    """Return the query of a table's history; its rows begin with bucket, `as_of` and `purged_at`."""
+def query(
+    table: str, columns: Sequence[str] = (), only: Sequence[str] = (), *, has_timescale: bool
+) -> sql.Composed:
+    """Return the query of a table's history; its rows begin with bucket, `as_of` and `purged_at`.
+
+    Parameters
+    ----------
+    table : str
+    columns : sequence of str
+        Of the rows, beside `publication_id` and `as_of`; all if empty.
+    only : sequence of str
+        Columns that must equal one of :func:`parameters`.
+    has_timescale : bool
+    """
     found = tables.table(table)
+    conditions = [
+        sql.SQL("AND {} = {}").format(
+            sql.Identifier("rows", found.columns[name].name), sql.Placeholder(f"only_{name}")
+        )
+        for name in only
+    ]
     return sql.SQL(_HISTORY).format(
         bucket=sql.SQL(_BUCKETS[has_timescale]),
         table=sql.Identifier(tables.SCHEMA, table),
-        columns=sql.SQL(", ").join(sql.Identifier("rows", column.name) for column in found.columns),
+        columns=sql.SQL(", ").join(sql.Identifier("rows", name) for name in _names(table, columns)),
         key=sql.SQL(", ").join(
             sql.Identifier("rows", name) for name in ["publication_id", *tables.natural_key(found)]
         ),
+        only=sql.SQL(" ").join(conditions),
     )
 
 
-def frame(table: str, rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
-    """Return the rows of a history as a frame: the bucket, then the table's columns."""
-    found = tables.table(table)
+def parameters(only: Mapping[str, object]) -> dict[str, object]:
+    """Return values that columns must equal, as parameters of the query."""
+    return {f"only_{name}": value for name, value in only.items()}
+
+
+def frame(table: str, rows: Sequence[Sequence[Any]], columns: Sequence[str] = ()) -> pd.DataFrame:
+    """Return the rows of a history as a frame: the bucket, then the table's columns, or those asked for."""
     present = [row for row in rows if row[3] is not None]
-    content = typed(found, [column.name for column in found.columns], [row[3:] for row in present])
+    content = typed(tables.table(table), _names(table, columns), [row[3:] for row in present])
     buckets = pd.DatetimeIndex([row[0] for row in present], dtype="datetime64[us, UTC]")
     content.insert(0, BUCKET, buckets)
     return content
+
+
+def _names(table: str, columns: Sequence[str]) -> list[str]:
+    found = tables.table(table).columns
+    return ["publication_id", "as_of", *(found[name].name for name in columns or found.keys()[2:])]
 
 
 def dataset_of(table: str, datasets: Mapping[str, Sequence[str]] = tables.DATASETS) -> str:

@@ -67,9 +67,9 @@ def test_overview_lists_underlyings_with_their_figures(opened):
     page = overview_page()
     assert not page.exception
     table = page.dataframe[0].value
-    assert table["symbol"].tolist() == ["NDX", "SPX"]
-    assert table["atm_iv_30d"].tolist() == pytest.approx([15.12, 15.12])
-    assert figure(page, "Surfaces up to date") == "2"
+    assert table["symbol"].tolist() == ["/surface?symbol=NDX", "/surface?symbol=SPX"]
+    assert table["atm_iv"].tolist() == pytest.approx([15.12, 15.12])
+    assert figure(page, "Surfaces up to date") == "2 of 2"
 
 
 def test_overview_of_an_empty_store_says_what_to_run(opened):

@@ -257,3 +257,20 @@ def test_notebooks_read_the_store_of_the_settings(published, monkeypatch):
     monkeypatch.setattr("periscope_assets.store.connect.open_store", lambda _: published)
     assert notebook.read("vol_surface", "SPX").as_of == market.AS_OF
     notebook._queries.cache_clear()
+
+
+def test_what_was_known_at_a_final_time_is_asked_once(published):
+    asked = []
+
+    class Counting:
+        def __getattr__(self, name):
+            asked.append(name)
+            return getattr(published, name)
+
+    reader = CachedReader(Counting())
+    final = reader.watermark()
+    for known_at in (final, final, None, None, final + timedelta(days=1), final + timedelta(days=1)):
+        assert reader.head("vol_surface", "SPX", known_at=known_at).symbol == "SPX"
+        assert reader.symbols("vol_surface", known_at=known_at) == ["SPX"]
+        assert len(reader.recent("vol_surface", ["SPX"], known_at=known_at)) == 1
+    assert asked.count("head") == asked.count("symbols") == asked.count("recent") == 5

@@ -5,55 +5,65 @@ What belongs here: layout. What does not: reading, arranging.
 
 from __future__ import annotations
 
+import pandas as pd
 import streamlit as st
 
-from app.components import frame
-from app.components.clock import now
+from app import cache, state
+from app.components import absence, clock, export, frame
 from app.components.scope import Scope
 from app.queries import Queries
 from app.views.overview import data
+from app.views.overview.columns import COLUMNS
 
-_column = st.column_config
-
-COLUMNS = {
-    "symbol": _column.TextColumn("Symbol", pinned=True),
-    "open": _column.LinkColumn("Surface", display_text="open"),
-    "status": _column.TextColumn("Status", help="stale: newer quotes are published than the surface is of."),
-    "as_of": _column.DatetimeColumn("Market time (UTC)", format="YYYY-MM-DD HH:mm", timezone="UTC"),
-    "age": _column.TextColumn("Age"),
-    "spot": _column.NumberColumn("Underlying", format="%,.2f", help="As the source gave it, USD."),
-    "atm_iv_30d": _column.NumberColumn("ATM 30 d %", format="%.2f", help="At-the-money-forward vol."),
-    "rr_25_30d": _column.NumberColumn("25Δ RR 30 d", format="%.2f", help="Call vol - put vol, vol points."),
-    "n_expiries": _column.NumberColumn("Expiries"),
-    "rmse_bps": _column.NumberColumn("RMSE bps", format="%.1f", help="Median over expiries, vol bps."),
-    "inside_share": _column.NumberColumn(
-        "Inside %", format="%.1f", help="Share of quotes around the fit, weighted by vega."
-    ),
-    "certificate": _column.TextColumn("Static arbitrage", help="What the surface's certificate found."),
-    "n_accepted": _column.NumberColumn("Quotes", format="%,d", help="Accepted quotes."),
-    "n_quarantined": _column.NumberColumn("Refused", format="%,d", help="In quarantine, each with a reason."),
-    "n_snapshots": _column.NumberColumn("Snapshots", format="%,d"),
-    "source": _column.TextColumn("Source"),
-}
+FILTER, STATUS = "find", "status"
+ALL = "all"
 
 
 def render() -> None:
     """Draw the page, or say why it can't be drawn."""
-    frame.show("Underlyings", _page, dataset=None)
+    frame.show("Overview", _page, dataset=None)
 
 
 def _page(queries: Queries, scope: Scope) -> None:
-    answer = queries.underlyings(known_at=scope.known_at)
+    answer = queries.board(known_at=scope.known_at)
     frame.stamp(answer, scope)
-    figures = data.totals(answer)
-    with st.container(horizontal=True, gap="medium"):
-        for label, value in figures:
-            st.metric(label, value, width=160)
+    rows = data.board(answer)
+    if rows.empty:
+        absence.nothing("Nothing was known then. Choose a later time, or now.")
+        return
+    with st.container(horizontal=True):
+        for label, value, note in data.totals(rows):
+            st.metric(label, value, help=note, width=158)
+    shown = _filtered(rows)
+    if shown.empty:
+        absence.nothing("No underlying fits the filter.")
+        return
+    book = cache.event_book()
+    for problem in book.problems:
+        st.warning(problem, icon=":material/report:")
     st.dataframe(
-        data.table(answer, now()),
+        data.table(shown, clock.now(), book, cache.settings(), scope.known_at),
         column_config=COLUMNS,
         column_order=list(COLUMNS),
         hide_index=True,
         placeholder="–",
         key="underlyings",
+        alt="Figures of each underlying; the same numbers are in the files below.",
     )
+    st.caption("Click a column's head to sort. Vols in percent a year, changes and spreads in vol points.")
+    export.buttons(shown, "overview")
+
+
+def _filtered(rows: pd.DataFrame) -> pd.DataFrame:
+    state.seed(FILTER, "", quiet=True)
+    statuses = [ALL, *sorted(rows["status"].unique())]
+    state.seed(STATUS, ALL, allowed=statuses, quiet=True)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        text = st.text_input("Find a symbol", key=FILTER, persist_state="session", width=220)
+        if len(statuses) > 2:
+            status = st.segmented_control(
+                "Status", statuses, key=STATUS, persist_state="session", required=True
+            )
+        else:
+            status = ALL
+    return data.chosen(rows, text, [] if status == ALL else [str(status)])

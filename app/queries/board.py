@@ -1,0 +1,137 @@
+"""Every underlying in a row: where its vols stand, how they moved, what is behind them.
+
+What belongs here: the desk's summary of published figures. What does not: formatting, events, formulas beyond
+a difference.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import pandas as pd
+
+from app.queries.answer import Answer
+from app.queries.locate import QUOTES
+from app.queries.overview import SKEW, SURFACE, summary
+from periscope_assets.store.repository import NO_SESSION, PUBLISHED, REJECTED, LedgerEntry, Reader
+
+SIGNALS = "trade_signals"
+TENOR_DAYS, FAR_TENOR_DAYS = 30.0, 91.0
+TREND = timedelta(days=45)
+DAY, INSTANT = timedelta(days=1), timedelta(microseconds=1)
+_FIGURES = (
+    *("atm_iv", "atm_iv_stderr", "rr_25", "rr_25_stderr", "slope", "iv_rank", "iv_percentile", "n_history"),
+    *("variance_iv", "realized_vol", "variance_risk_premium"),
+)
+_QUALITY = ("inside_share", "is_free", "median_rmse_bps", "n_slices")
+COLUMNS = (
+    *("symbol", "as_of", "published_at", "status", "version", "source", "spot", "n_accepted"),
+    *("n_quarantined", *_QUALITY, *_FIGURES, "atm_iv_change", "term_slope", "trend", "n_signals"),
+)
+
+
+def board(reader: Reader, known_at: datetime) -> Answer:
+    """Return one row for each symbol with quotes, columns ``COLUMNS``; absent figures are absent.
+
+    Skew figures are at a constant 30 days. `atm_iv_change` is against the session before; `term_slope` is ATM
+    vol at 91 less that at 30 days; `trend` is ATM vol at 30 days of each day of the last 45.
+    """
+    symbols = reader.symbols(QUOTES, known_at=known_at)
+    tried = _by_symbol(reader, QUOTES, symbols, known_at, (PUBLISHED, REJECTED, NO_SESSION))
+    quotes, surfaces, skews, signals = (
+        _by_symbol(reader, dataset, symbols, known_at) for dataset in (QUOTES, SURFACE, SKEW, SIGNALS)
+    )
+    rows = [
+        _row(symbol, quotes.get(symbol), surfaces.get(symbol), tried.get(symbol))
+        | _skew(reader, skews.get(symbol), surfaces.get(symbol), known_at)
+        | _signals(signals.get(symbol), surfaces.get(symbol))
+        for symbol in symbols
+    ]
+    return summary("board", known_at, pd.DataFrame(rows, columns=list(COLUMNS)))
+
+
+def _by_symbol(
+    reader: Reader,
+    dataset: str,
+    symbols: list[str],
+    known_at: datetime,
+    statuses: tuple[str, ...] = (PUBLISHED,),
+) -> dict[str, LedgerEntry]:
+    entries = reader.recent(dataset, symbols, known_at=known_at, statuses=statuses)
+    return {entry.symbol: entry for entry in entries}
+
+
+def _row(
+    symbol: str, quotes: LedgerEntry | None, surface: LedgerEntry | None, tried: LedgerEntry | None
+) -> dict[str, object]:
+    shown = surface or quotes or tried
+    if shown is None:
+        return {"symbol": symbol, "status": "withdrawn", "version": ""}
+    counts = {} if quotes is None else quotes.quality
+    fit = {} if surface is None else surface.quality
+    return {
+        "symbol": symbol,
+        "as_of": shown.as_of,
+        "published_at": shown.known_at,
+        "status": _status(quotes, surface, tried),
+        "version": shown.version,
+        "source": shown.source,
+        **{name: counts.get(name) for name in ("spot", "n_accepted", "n_quarantined")},
+        **{name: fit.get(name) for name in _QUALITY},
+    }
+
+
+def _status(quotes: LedgerEntry | None, surface: LedgerEntry | None, tried: LedgerEntry | None) -> str:
+    if surface is None:
+        return "no_surface" if quotes is not None else "" if tried is None else tried.status
+    return "stale" if quotes is not None and quotes.as_of > surface.as_of else PUBLISHED
+
+
+def _skew(
+    reader: Reader, skew: LedgerEntry | None, surface: LedgerEntry | None, known_at: datetime
+) -> dict[str, object]:
+    """Return the figures of the surface's own snapshot, nothing if they are not published."""
+    if skew is None or surface is None or skew.as_of != surface.as_of:
+        return {}
+    path = tenor_path(reader, skew.symbol, skew.as_of - TREND, skew.as_of, known_at)
+    rows = reader.rows(skew, SKEW)
+    constant = rows[rows["basis"] == "constant_maturity"].set_index("tenor_days")
+    if TENOR_DAYS not in constant.index:
+        return {}
+    near = constant.loc[TENOR_DAYS]
+    far = constant["atm_iv"].get(FAR_TENOR_DAYS)
+    before = path["atm_iv"].iloc[-2] if len(path) > 1 else None
+    return {
+        **{name: near[name] for name in _FIGURES},
+        "atm_iv_change": None if before is None else near["atm_iv"] - before,
+        "term_slope": None if far is None else far - near["atm_iv"],
+        "trend": path["atm_iv"].dropna().tolist(),
+    }
+
+
+def tenor_path(
+    reader: Reader,
+    symbol: str,
+    start: datetime,
+    until: datetime,
+    known_at: datetime,
+    columns: tuple[str, ...] = ("atm_iv",),
+    tenor_days: float = TENOR_DAYS,
+) -> pd.DataFrame:
+    """Return figures of skew at a constant maturity, of each day's last snapshot up to `until`."""
+    return reader.series(
+        SKEW,
+        symbol,
+        start=start,
+        end=until + INSTANT,
+        every=DAY,
+        known_at=known_at,
+        columns=columns,
+        only={"basis": "constant_maturity", "tenor_days": tenor_days},
+    )
+
+
+def _signals(signals: LedgerEntry | None, surface: LedgerEntry | None) -> dict[str, object]:
+    if signals is None or surface is None or signals.as_of != surface.as_of:
+        return {}
+    return {"n_signals": signals.quality.get("n_signals")}
