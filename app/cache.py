@@ -38,12 +38,6 @@ def queries() -> Queries:
 
 
 @st.cache_resource(show_spinner=False)
-def event_book() -> EventBook:
-    """Return what lies ahead, from the files of the settings."""
-    return open_book(settings())
-
-
-@st.cache_resource(show_spinner=False)
 def people() -> People:
     """Return the events that people cause, one for all sessions.
 
@@ -64,3 +58,9 @@ def lake() -> Lake:
 def dagster_url() -> str:
     """Return the address of Dagster beside this app."""
     return f"http://127.0.0.1:{settings().ports.dagster}"
+
+
+@st.cache_resource(show_spinner=False)
+def event_book() -> EventBook:
+    """Return what lies ahead, from the files of the settings."""
+    return open_book(settings())

@@ -114,7 +114,10 @@ class CachedReader:
 
     def latest(self, *, known_at: datetime | None = None) -> list[LedgerEntry]:
         """See :class:`Reader`."""
-        return self._reader.latest(known_at=known_at)
+        found: list[LedgerEntry] = self._final_answer(
+            known_at, ("latest", known_at), lambda: self._reader.latest(known_at=known_at)
+        )
+        return list(found)
 
     def follow(self, after: datetime, *, limit: int = 1000) -> list[LedgerEntry]:
         """See :class:`Reader`."""

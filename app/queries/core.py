@@ -6,6 +6,7 @@ SQL, HTTP, widgets, formulas.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 import pandas as pd
@@ -198,11 +199,18 @@ class Queries:
         return _content(self._store.rows(entry, table))
 
     def series(
-        self, table: str, symbol: str, *, start: datetime, until: datetime, known_at: datetime
+        self,
+        table: str,
+        symbol: str,
+        *,
+        start: datetime,
+        until: datetime,
+        known_at: datetime,
+        columns: Sequence[str] = (),
     ) -> pd.DataFrame:
         """Return the rows of a table of all snapshots served with ``start <= as_of <= until``, by `as_of`."""
         end = until + timedelta(microseconds=1)
-        return self._store.series(table, symbol, start=start, end=end, known_at=known_at)
+        return self._store.series(table, symbol, start=start, end=end, known_at=known_at, columns=columns)
 
     def known_time(self, known_at: TimeLike = None) -> datetime:
         """Return the time for which an answer holds: the earlier of `known_at` and the watermark."""

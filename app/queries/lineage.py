@@ -42,9 +42,9 @@ def lineage(
     -------
     Answer
         Frame ``lineage``, a row for each input, the nearest first: `depth` (0 is the publication itself),
-        `made_for` (what used it, joined by commas), `version` (that was used) and `state`: ``as used`` where that version is
-        served, ``revised since`` where another is by now, ``not found``, or ``digest`` for inputs that are no
-        publication: a hash of history or of raw bytes, or a layout.
+        `made_for` (what used it, joined by commas), `version` (that was used) and `state`: ``as used`` where
+        that version is served, ``revised since`` where another is by now, ``not found``, or ``digest`` for
+        inputs that are no publication: a hash of history or of raw bytes, or a layout.
 
     Raises
     ------
