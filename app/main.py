@@ -18,6 +18,14 @@ ICON = (
 )
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
+PAGES = {
+    "": [
+        (overview, "Overview", "list", "overview"),
+        (surface, "Surface", "ssid_chart", "surface"),
+    ],
+}
+"""Pages by group: what draws it, its title, its icon, its path. The first is where one arrives."""
+
 
 def main() -> None:
     """Draw the chosen page."""
@@ -26,10 +34,13 @@ def main() -> None:
         st.error("This app has no authentication yet, so it serves this machine only. Start it with")
         st.code("streamlit run app/main.py --server.address 127.0.0.1", language="bash")
         st.stop()
-    pages = [
-        st.Page(overview, title="Overview", icon=":material/list:", url_path="overview", default=True),
-        st.Page(surface, title="Surface", icon=":material/ssid_chart:", url_path="surface"),
-    ]
+    pages = {
+        group: [
+            st.Page(render, title=title, icon=f":material/{icon}:", url_path=path, default=render is overview)
+            for render, title, icon, path in members
+        ]
+        for group, members in PAGES.items()
+    }
     st.navigation(pages, position="top").run()
 
 

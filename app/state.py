@@ -14,10 +14,18 @@ from app.queries.times import rfc3339
 
 SYMBOL, AS_OF, KNOWN_AT, VERSION = "symbol", "as_of", "known_at", "version"
 EXPIRY, AXIS = "expiry", "axis"
+_SEEDED, _WRITTEN = "_url_names", "_url_written"
 
 
-def seed(name: str, default: str, allowed: Sequence[str] | None = None) -> None:
-    """Give a picker its first value: from the URL, else the default.
+def begin() -> None:
+    """Forget which pickers the last run had."""
+    st.session_state[_SEEDED] = {}
+
+
+def seed(name: str, default: str, allowed: Sequence[str] | None = None, *, quiet: bool = False) -> None:
+    """Give a picker its value: from the URL where that is new, else what it had, else the default.
+
+    :func:`sync` writes what the picker holds into the URL.
 
     Parameters
     ----------
@@ -26,9 +34,24 @@ def seed(name: str, default: str, allowed: Sequence[str] | None = None) -> None:
     default : str
     allowed : sequence of str, optional
         Values that the picker can have; anything else becomes the default.
+    quiet : bool
+        Leave the default out of the URL.
     """
-    value = st.session_state.get(name) or st.query_params.get(name, default)
+    linked = st.query_params.get(name)
+    followed = linked is not None and linked != st.session_state.get(_WRITTEN, {}).get(name)
+    value = linked if followed else st.session_state.get(name) or linked or default
     st.session_state[name] = value if allowed is None or value in allowed else default
+    st.session_state.setdefault(_SEEDED, {})[name] = default if quiet else None
+
+
+def sync(version: str | None = None) -> None:
+    """Make the URL show what the pickers of this page hold, and the version that is pinned."""
+    chosen = {name: st.session_state.get(name) for name in st.session_state.get(_SEEDED, {})}
+    silent = st.session_state.get(_SEEDED, {})
+    write(
+        **{name: None if value == silent[name] else value for name, value in chosen.items()},
+        **{VERSION: version},
+    )
 
 
 def pinned_version(symbol: str, as_of: str | None, known_at: str | None) -> str | None:
@@ -40,15 +63,32 @@ def pinned_version(symbol: str, as_of: str | None, known_at: str | None) -> str 
 
 def write(**chosen: str | None) -> None:
     """Make the URL show what is chosen; None leaves a parameter out."""
-    wanted = {name: value for name, value in chosen.items() if value is not None}
+    wanted = {name: str(value) for name, value in chosen.items() if value is not None}
     if st.query_params.to_dict() != wanted:
         st.query_params.from_dict(wanted)
+    st.session_state[_WRITTEN] = wanted
 
 
-def permalink(answer: Answer, expiry: str | None, axis: str) -> dict[str, str]:
-    """Return the query parameters that show this very answer for ever."""
-    pinned = {SYMBOL: answer.symbol or ""}
-    if answer.as_of is not None:
+def permalink(answer: Answer, **others: str | None) -> dict[str, str]:
+    """Return the query parameters that show this very answer for ever.
+
+    Parameters
+    ----------
+    answer : Answer
+    **others : str or None
+        Further choices of the page; None leaves one out.
+    """
+    pinned = {} if answer.symbol is None else {SYMBOL: answer.symbol}
+    if answer.as_of is not None and answer.symbol is not None:
         pinned[AS_OF] = rfc3339(answer.as_of)
-    pinned |= {KNOWN_AT: rfc3339(answer.known_at), VERSION: answer.version, AXIS: axis}
-    return pinned if expiry is None else {**pinned, EXPIRY: expiry}
+    pinned[KNOWN_AT] = rfc3339(answer.known_at)
+    if answer.symbol is not None:
+        pinned[VERSION] = answer.version
+    return pinned | {name: value for name, value in others.items() if value is not None}
+
+
+def chosen() -> dict[str, str]:
+    """Return what the pickers of this page hold beside symbol and times, as the URL would show it."""
+    seeded = st.session_state.get(_SEEDED, {})
+    values = {name: st.session_state.get(name) for name in seeded if name not in (SYMBOL, AS_OF, KNOWN_AT)}
+    return {name: str(value) for name, value in values.items() if value not in (None, seeded[name])}

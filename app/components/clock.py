@@ -1,20 +1,28 @@
 """Times and ages for people.
 
-What belongs here: formatting. What does not: widgets, market calendars.
+What belongs here: the present, and formatting. What does not: widgets, market calendars.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from periscope_analytics.conventions import NEW_YORK
 
 
-def market_time(value: datetime) -> str:
-    """Return the time in New York and in UTC, e.g. ``Thu 14 Sep 2023 16:00 New York (20:00 UTC)``."""
-    local, utc = value.astimezone(NEW_YORK), value.astimezone(UTC)
+def now() -> datetime:
+    """Return the present, UTC."""
+    return datetime.now(UTC)
+
+
+def market_time(value: datetime, zone: tzinfo = NEW_YORK) -> str:
+    """Return the time in a zone and in UTC, e.g. ``Thu 14 Sep 2023 16:00 New York (20:00 UTC)``."""
+    local, utc = value.astimezone(zone), value.astimezone(UTC)
+    place = str(zone).rpartition("/")[2].replace("_", " ")
+    if place == "UTC":
+        return f"{utc:%a %d %b %Y %H:%M} UTC"
     day = "" if utc.date() == local.date() else f"{utc:%d %b} "
-    return f"{local:%a %d %b %Y %H:%M} New York ({day}{utc:%H:%M} UTC)"
+    return f"{local:%a %d %b %Y %H:%M} {place} ({day}{utc:%H:%M} UTC)"
 
 
 def stamp(value: datetime) -> str:

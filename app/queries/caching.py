@@ -66,6 +66,10 @@ class CachedReader:
         """See :class:`Reader`."""
         return self._reader.heads(dataset, symbol, start=start, end=end, known_at=known_at, statuses=statuses)
 
+    def latest(self, *, known_at: datetime | None = None) -> list[LedgerEntry]:
+        """See :class:`Reader`."""
+        return self._reader.latest(known_at=known_at)
+
     def follow(self, after: datetime, *, limit: int = 1000) -> list[LedgerEntry]:
         """See :class:`Reader`."""
         return self._reader.follow(after, limit=limit)

@@ -7,7 +7,7 @@ SQL, HTTP, widgets, formulas.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import pandas as pd
 
@@ -89,7 +89,7 @@ class Queries:
             If retention has dropped the rows.
         """
         found = self.locate(dataset, symbol, as_of=as_of, known_at=known_at, version=version)
-        return self._answer(found, dataset, lambda: self._frames(found.entry))
+        return self.answer(found, dataset, lambda: self._frames(found.entry))
 
     def chain(
         self,
@@ -109,7 +109,7 @@ class Queries:
         """
         found = self.locate(QUOTES, symbol, as_of=as_of, known_at=known_at, version=version)
         vols = self._beside(found, "implied_vols")
-        return self._answer(
+        return self.answer(
             found, "chain", lambda: self._chain(found.entry, vols, expiry), vols, question={"expiry": expiry}
         )
 
@@ -130,7 +130,7 @@ class Queries:
         found = self.locate("vol_surface", symbol, as_of=as_of, known_at=known_at, version=version)
         check_grid(coordinate, points)
         forwards = self._beside(found, "forward_curve")
-        return self._answer(
+        return self.answer(
             found,
             "vol_surface",
             lambda: self._surface(found.entry, forwards, coordinate, points),
@@ -158,6 +158,11 @@ class Queries:
         """Return one row for each dataset and symbol: what is served, and what came last."""
         return overview.status(self._store, known_time(self._store, known_at))
 
+    def symbols(self, *, known_at: TimeLike = None) -> list[str]:
+        """Return the symbols that have quotes, in order."""
+        known = known_time(self._store, known_at)
+        return sorted({entry.symbol for entry in self._store.heads(QUOTES, known_at=known, statuses=None)})
+
     def snapshots(
         self, symbol: str, dataset: str = "vol_surface", *, known_at: TimeLike = None
     ) -> list[LedgerEntry]:
@@ -176,6 +181,38 @@ class Queries:
     def rows(self, entry: LedgerEntry, table: str) -> pd.DataFrame:
         """Return the rows of one publication in one table, without the ledger's columns."""
         return _content(self._store.rows(entry, table))
+
+    def series(
+        self, table: str, symbol: str, *, start: datetime, until: datetime, known_at: datetime
+    ) -> pd.DataFrame:
+        """Return the rows of a table of all snapshots served with ``start <= as_of <= until``, by `as_of`."""
+        end = until + timedelta(microseconds=1)
+        return self._store.series(table, symbol, start=start, end=end, known_at=known_at)
+
+    def known_time(self, known_at: TimeLike = None) -> datetime:
+        """Return the time for which an answer holds: the earlier of `known_at` and the watermark."""
+        return known_time(self._store, known_at)
+
+    def head(
+        self,
+        dataset: str,
+        symbol: str,
+        *,
+        as_of: datetime | None = None,
+        exact: bool = False,
+        known_at: TimeLike = None,
+    ) -> LedgerEntry | None:
+        """Return the publication served, None without one.
+
+        Of the latest snapshot at or before `as_of`, or of that very one where it must be `exact`.
+        """
+        at, before = (as_of, None) if exact else (None, as_of)
+        known = known_time(self._store, known_at)
+        return self._store.head(dataset, symbol, as_of=at, at_or_before=before, known_at=known)
+
+    def latest(self, *, known_at: TimeLike = None) -> list[LedgerEntry]:
+        """Return the last snapshot of each dataset and symbol, whatever its status."""
+        return self._store.latest(known_at=known_time(self._store, known_at))
 
     def _frames(self, entry: LedgerEntry) -> dict[str, pd.DataFrame]:
         return {name: _content(self._store.rows(entry, name)) for name in DATASETS[entry.dataset]}
@@ -209,7 +246,7 @@ class Queries:
         entry = found.entry
         return self._store.head(dataset, entry.symbol, as_of=entry.as_of, known_at=found.beside_at)
 
-    def _answer(
+    def answer(
         self,
         found: Located,
         name: str,

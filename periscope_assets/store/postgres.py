@@ -58,6 +58,22 @@ SELECT * FROM (
 WHERE %(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s)
 ORDER BY dataset, symbol, as_of
 """  # noqa: S608
+_LATEST = f"""
+WITH RECURSIVE pairs AS (
+    (SELECT dataset, symbol FROM periscope.publications ORDER BY dataset, symbol LIMIT 1)
+    UNION ALL
+    SELECT following.dataset, following.symbol FROM pairs, LATERAL (
+        SELECT dataset, symbol FROM periscope.publications
+        WHERE (dataset, symbol) > (pairs.dataset, pairs.symbol) ORDER BY dataset, symbol LIMIT 1
+    ) AS following
+)
+SELECT head.* FROM pairs, LATERAL (
+    SELECT {_COLUMNS} FROM periscope.publications
+    WHERE dataset = pairs.dataset AND symbol = pairs.symbol AND {_VISIBLE}
+    ORDER BY as_of DESC, known_at DESC LIMIT 1
+) AS head
+ORDER BY head.dataset, head.symbol
+"""  # noqa: S608
 _FOLLOW = f"""
 SELECT * FROM (
     SELECT {_COLUMNS} FROM periscope.publications
@@ -215,6 +231,10 @@ class PostgresStore(Sessions):
         }
         query = _HEADS.format(conditions=" AND ".join(conditions) or "true")
         return [_entry(row) for row in self._fetch(query, parameters)]
+
+    def latest(self, *, known_at: datetime | None = None) -> list[LedgerEntry]:
+        """Return the last snapshot of each dataset and symbol; see ``repository.Reader``."""
+        return [_entry(row) for row in self._fetch(_LATEST, {"known_at": known_at})]
 
     def rows(self, entry: LedgerEntry, table: str) -> pd.DataFrame:
         """Return the rows of one publication, in the table's column order and the order of its natural key.

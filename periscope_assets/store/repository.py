@@ -139,6 +139,12 @@ class Reader(Protocol):
     ) -> list[LedgerEntry]:
         """Return one head per dataset, symbol and snapshot, ordered by these; ``start <= as_of < end``."""
 
+    def latest(self, *, known_at: datetime | None = None) -> list[LedgerEntry]:
+        """Return the head of the last snapshot of each dataset and symbol, whatever its status, in order.
+
+        Takes time by datasets and symbols, not by their history.
+        """
+
     def rows(self, entry: LedgerEntry, table: str) -> pd.DataFrame:
         """Return the rows of one publication in the table's column order, keyed columns first, UTC times.
 

@@ -122,7 +122,7 @@ def test_known_at_shows_what_was_known_then(opened):
 def test_a_permalink_shows_the_same_numbers_whatever_is_published_later(opened):
     market.publish(opened)
     answer = Queries(opened).surface("SPX")
-    link = permalink(answer, "2026-02-20T14:30:00Z", "strike")
+    link = permalink(answer, expiry="2026-02-20T14:30:00Z", axis="strike")
     market.publish(opened, revision="2", level=0.25)
     page = surface_page(**link)
     assert not page.exception
@@ -222,6 +222,8 @@ def test_the_app_refuses_to_serve_other_machines(opened):
 def test_the_pages_numbers_are_the_apis(opened):
     market.publish(opened)
     page = surface_page(symbol="SPX")
+    page.session_state["numbers_surface_SPX"] = True
+    page.run()
     body = to_jsonable(Queries(opened).surface("SPX", coordinate="delta", points=41))
-    points = page.dataframe[1].value
+    points = next(table.value for table in page.dataframe if "total_variance" in table.value)
     assert points["iv"].tolist() == [row["iv"] for row in body["data"]["surface_grid"]]

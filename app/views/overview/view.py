@@ -5,13 +5,11 @@ What belongs here: layout. What does not: reading, arranging.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import streamlit as st
 
-from app import cache
-from app.components import absence
-from app.components.clock import stamp
+from app.components import frame
+from app.components.clock import now
+from app.components.scope import Scope
 from app.queries import Queries
 from app.views.overview import data
 
@@ -41,25 +39,18 @@ COLUMNS = {
 
 def render() -> None:
     """Draw the page, or say why it can't be drawn."""
-    st.header("Underlyings", anchor=False)
-    try:
-        _page(cache.queries())
-    except absence.EXPECTED as error:
-        absence.show(error)
+    frame.show("Underlyings", _page, dataset=None)
 
 
-def _page(queries: Queries) -> None:
-    answer = queries.underlyings()
-    if answer.frames["underlyings"].empty:
-        absence.no_data()
-        return
-    st.caption(f"Everything known at {stamp(answer.known_at)}")
+def _page(queries: Queries, scope: Scope) -> None:
+    answer = queries.underlyings(known_at=scope.known_at)
+    frame.stamp(answer, scope)
     figures = data.totals(answer)
     with st.container(horizontal=True, gap="medium"):
         for label, value in figures:
             st.metric(label, value, width=160)
     st.dataframe(
-        data.table(answer, datetime.now(UTC)),
+        data.table(answer, now()),
         column_config=COLUMNS,
         column_order=list(COLUMNS),
         hide_index=True,

@@ -11,11 +11,11 @@ from datetime import datetime
 
 import pandas as pd
 
+from app.components.scope import Scope
 from app.queries import Answer, NotPublishedError, Queries
 from app.queries.overview import constant_maturity
 from app.queries.surface import surface_grid_points
 from app.queries.times import rfc3339
-from app.views.surface.setup import Choice
 from periscope_assets.transforms.surfaces.served import fitted_rows
 
 POINTS, CURVE_POINTS = 41, 201
@@ -59,7 +59,7 @@ class Page:
         return rfc3339(nearest)
 
 
-def load(queries: Queries, choice: Choice) -> Page:
+def load(queries: Queries, scope: Scope, axis: str) -> Page:
     """Read a surface and what stands beside it.
 
     Raises
@@ -68,11 +68,11 @@ def load(queries: Queries, choice: Choice) -> Page:
         As the queries do.
     """
     surface = queries.surface(
-        choice.symbol,
-        as_of=choice.as_of,
-        known_at=choice.known_at,
-        version=choice.version,
-        coordinate=choice.axis,
+        scope.symbol,
+        as_of=scope.as_of,
+        known_at=scope.known_at,
+        version=scope.version,
+        coordinate=axis,
         points=POINTS,
     )
     chain = _beside(queries.chain, surface)

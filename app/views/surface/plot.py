@@ -9,8 +9,6 @@ that was built and one that was copied differ in the order of their members.
 from __future__ import annotations
 
 import pandas as pd
-import plotly.graph_objects as go
-import plotly.io
 import streamlit as st
 
 from app.cache import MOST_FIGURES
@@ -20,21 +18,20 @@ from periscope_assets import charts
 Key = tuple[str, ...]
 
 
-def surface_figure(page: Page, axis: str, look: str) -> go.Figure:
+def surface_figure(page: Page, axis: str, look: str) -> str:
     """Return the 3D surface; its camera stays as long as symbol and axis do."""
     key = (*_versions(page), axis, look)
-    text = _surface(key, page.surface.frames["surface_grid"], axis, look, f"{page.surface.symbol}-{axis}")
-    return plotly.io.from_json(text)
+    return _surface(key, page.surface.frames["surface_grid"], axis, look, f"{page.surface.symbol}-{axis}")
 
 
-def smile_figure(page: Page, expiry: str, axis: str, look: str) -> go.Figure:
+def smile_figure(page: Page, expiry: str, axis: str, look: str) -> str:
     """Return the smile of one expiry."""
     key = (*_versions(page), expiry, axis, look)
     curve = smile_curve(page, expiry)
     rejected = None if page.chain is None else at_expiry(page.chain.frames["rejected"], expiry)
     quotes = smile_quotes(page, expiry, spread=0.02 if axis == "delta" else 0.25)
     revision = f"{page.surface.symbol}-{expiry}-{axis}"
-    return plotly.io.from_json(_smile(key, quotes, curve, rejected, axis, look, revision))
+    return _smile(key, quotes, curve, rejected, axis, look, revision)
 
 
 def _versions(page: Page) -> Key:

@@ -8,51 +8,33 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app import cache, state
-from app.components import absence
-from app.components.freshness import freshness
+from app.components import chart, frame
+from app.components.preferences import look
+from app.components.scope import Scope
 from app.queries import Answer, Queries
 from app.views.surface import data, plot, setup
 from app.views.surface.columns import FIT_COLUMNS
 from app.views.surface.merit import merit
 
 FIGURE_WIDTH = 140
-CHART = {"displaylogo": False, "toImageButtonOptions": {"format": "png", "scale": 2}}
 
 
 def render() -> None:
     """Draw the page, or say why it can't be drawn."""
-    try:
-        _page(cache.queries())
-    except absence.EXPECTED as error:
-        absence.show(error)
+    frame.show("Surface", _page, dataset="vol_surface")
 
 
-def _page(queries: Queries) -> None:
-    symbols = queries.underlyings().frames["underlyings"]["symbol"].tolist()
-    if not symbols:
-        absence.no_data()
-        return
-    choice = setup.choose(queries, symbols)
-    page = data.load(queries, choice)
-    look = "dark" if st.context.theme.type == "dark" else "light"
-    freshness(page.surface)
+def _page(queries: Queries, scope: Scope) -> None:
+    axis = setup.axis()
+    page = data.load(queries, scope, axis)
+    frame.stamp(page.surface, scope)
     _figures_of_merit(page)
     left, right = st.columns([11, 10], gap="medium")
     with left:
-        _surface(page, choice.axis, look)
+        _surface(page, axis, look())
     with right:
-        expiry = _smile(page, choice.axis, look)
-    state.write(
-        symbol=choice.symbol,
-        as_of=choice.as_of,
-        known_at=choice.known_at,
-        version=choice.version,
-        axis=choice.axis,
-        expiry=expiry,
-    )
+        _smile(page, axis, look())
     _tables(page)
-    _permalink(page.surface, expiry, choice.axis)
 
 
 def _surface(page: data.Page, axis: str, look: str) -> None:
@@ -63,31 +45,30 @@ def _surface(page: data.Page, axis: str, look: str) -> None:
         )
         return
     st.caption("Fitted vols inside the quoted strikes, 1 to 99 delta; a line for each expiry.")
-    st.plotly_chart(
+    chart.draw(
         plot.surface_figure(page, axis, look),
-        theme=None,
         key="surface_3d",
-        config=CHART,
-        alt=f"Implied vol surface of {page.surface.symbol}; its numbers are in the table of points below.",
+        alt=f"Implied vol surface of {page.surface.symbol}; its numbers are in the table below.",
+        name=f"surface_{page.surface.symbol}",
+        numbers=page.surface.frames["surface_grid"],
     )
 
 
-def _smile(page: data.Page, axis: str, look: str) -> str | None:
+def _smile(page: data.Page, axis: str, look: str) -> None:
     st.subheader("Smile", anchor=False)
     if not page.labels:
         st.info("This snapshot has no expiry.", icon=":material/inbox:")
-        return None
+        return
     expiry = setup.pick_expiry(page.labels, page.default_expiry())
-    st.plotly_chart(
+    chart.draw(
         plot.smile_figure(page, expiry, axis, look),
-        theme=None,
         key="smile",
-        config=CHART,
-        alt=f"Smile of {page.labels[expiry]}; its quotes are in the table of quotes below.",
+        alt=f"Smile of {page.labels[expiry]}; its quotes are in the table below.",
+        name=f"smile_{page.surface.symbol}",
+        numbers=None if page.chain is None else data.at_expiry(page.chain.frames["chain"], expiry),
     )
     if page.chain is None:
         st.caption("Quotes of this snapshot are not published, so only the fit is shown.")
-    return expiry
 
 
 def _figures_of_merit(page: data.Page) -> None:
@@ -131,12 +112,3 @@ def _certificate_sentence(row: pd.Series) -> str:
         f"wing slopes {row['left_wing']:.2f} / {row['right_wing']:.2f} · "
         f"grid k {row['grid_k_min']:+.2f} to {row['grid_k_max']:+.2f}, {row['grid_n_k']:,} points"
     )
-
-
-def _permalink(surface: Answer, expiry: str | None, axis: str) -> None:
-    with st.expander("Numbers and link", icon=":material/link:"):
-        st.caption("This link shows these very numbers, whatever is published later:")
-        query = "&".join(f"{name}={value}" for name, value in state.permalink(surface, expiry, axis).items())
-        st.code(f"/surface?{query}", language=None)
-        st.caption("Points of the surface")
-        st.dataframe(surface.frames["surface_grid"], hide_index=True, key="points")
