@@ -164,11 +164,18 @@ class Queries:
         return sorted({entry.symbol for entry in self._store.heads(QUOTES, known_at=known, statuses=None)})
 
     def snapshots(
-        self, symbol: str, dataset: str = "vol_surface", *, known_at: TimeLike = None
+        self,
+        symbol: str,
+        dataset: str = "vol_surface",
+        *,
+        known_at: TimeLike = None,
+        start: datetime | None = None,
+        until: datetime | None = None,
     ) -> list[LedgerEntry]:
-        """Return the published snapshots of a symbol, latest first; empty if there are none."""
+        """Return the published snapshots of a symbol with ``start <= as_of <= until``, latest first."""
         asked = ask(self._store, dataset, symbol, None, known_at, None)
-        return self._store.heads(dataset, symbol, known_at=asked.known_at)[::-1]
+        end = None if until is None else until + timedelta(microseconds=1)
+        return self._store.heads(dataset, symbol, known_at=asked.known_at, start=start, end=end)[::-1]
 
     def revisions(
         self, symbol: str, dataset: str = "vol_surface", *, as_of: TimeLike = None
@@ -183,11 +190,21 @@ class Queries:
         return _content(self._store.rows(entry, table))
 
     def series(
-        self, table: str, symbol: str, *, start: datetime, until: datetime, known_at: datetime
+        self,
+        table: str,
+        symbol: str,
+        *,
+        start: datetime,
+        until: datetime,
+        known_at: datetime,
+        every: timedelta | None = None,
     ) -> pd.DataFrame:
-        """Return the rows of a table of all snapshots served with ``start <= as_of <= until``, by `as_of`."""
+        """Return the rows of a table of the snapshots served with ``start <= as_of <= until``, by `as_of`.
+
+        With `every`, of each span of that length only the last.
+        """
         end = until + timedelta(microseconds=1)
-        return self._store.series(table, symbol, start=start, end=end, known_at=known_at)
+        return self._store.series(table, symbol, start=start, end=end, known_at=known_at, every=every)
 
     def known_time(self, known_at: TimeLike = None) -> datetime:
         """Return the time for which an answer holds: the earlier of `known_at` and the watermark."""
