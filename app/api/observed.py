@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 
 _NAME = "periscope.api"
 _SECRETS = (
-    (re.compile(r"psk_([0-9a-f]{12})_[A-Za-z0-9_-]+"), r"psk_\1_***"),
+    (re.compile(r"psk_(?:([0-9a-f]{12})_)?[A-Za-z0-9_-]+"), r"psk_\1_***"),
     (re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.?[A-Za-z0-9_-]*"), "***"),
     (re.compile(r"(://[^:/@\s\"]*):[^@/\s\"]+@"), r"\1:***@"),
     (re.compile(r"(?i)(password|authorization|bearer|secret)([=: ]+)[^\s,\"']+"), r"\1\2***"),
