@@ -24,6 +24,7 @@ _SECRETS = (
     (re.compile(r"psk_(?:([0-9a-f]{12})_)?[A-Za-z0-9_-]+"), r"psk_\1_***"),
     (re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.?[A-Za-z0-9_-]*"), "***"),
     (re.compile(r"(://[^:/@\s\"]*):[^@/\s\"]+@"), r"\1:***@"),
+    (re.compile(r"(?i)(bearer )[^\s,\"']+"), r"\1***"),
     (re.compile(r"(?i)(password|authorization|bearer|secret)([=: ]+)[^\s,\"']+"), r"\1\2***"),
 )
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
