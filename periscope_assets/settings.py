@@ -6,11 +6,12 @@ composition roots (``definitions``, the command line, the app's and the API's en
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -18,6 +19,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from periscope_analytics.conventions import NEW_YORK, check_symbol, listing
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+LIVE_KINDS = frozenset({"massive", "cboe", "deribit"})
+"""Kinds of source that quote the present."""
 UNIVERSE_PATTERN = r"[a-z][a-z0-9-]{0,30}"
 
 
@@ -284,6 +287,72 @@ class ApiSettings(BaseModel):
         return self
 
 
+class ScheduleSettings(BaseModel):
+    """When Dagster builds by itself.
+
+    Attributes
+    ----------
+    enabled : bool
+        Whether schedules and automation run from the start; otherwise they are switched on in Dagster's page.
+    intraday_minutes : {5, 10, 15, 20, 30, 60}
+        Between snapshots while a market is open.
+    close_delay_minutes : int
+        From the close of a session to its end-of-day build.
+    """
+
+    enabled: bool = False
+    intraday_minutes: Literal[5, 10, 15, 20, 30, 60] = 30
+    close_delay_minutes: Annotated[int, Field(ge=0, le=120)] = 45
+
+
+class LandingSettings(BaseModel):
+    """Where files are dropped to be taken in: a folder or ``s3://bucket/prefix``; none set means this home's.
+
+    Attributes
+    ----------
+    url : str or None
+    settle_seconds : float
+        A file is read once its size and time have not changed for so long.
+    """
+
+    url: str | None = None
+    settle_seconds: Annotated[float, Field(ge=0.0, le=30.0)] = 3.0
+
+    @field_validator("url")
+    @classmethod
+    def _known_kind(cls, value: str | None) -> str | None:
+        if value is not None and "://" in value and not value.startswith(("file://", "s3://")):
+            raise ValueError("expected a folder, file:///folder or s3://bucket/prefix")
+        return value
+
+
+class RunSettings(BaseModel):
+    """How Dagster runs what it builds.
+
+    Attributes
+    ----------
+    batch_days : int
+        Dates of one universe that a run of a backfill builds.
+    max_concurrent : int
+        Runs at a time.
+    per_vendor : int
+        Runs at a time that may ask a vendor.
+    retries : int
+        Of a step whose failure may pass, and of a run whose worker died.
+    retry_seconds : float
+        Before the first retry of a step; twice as long before each further one.
+    max_runtime_minutes : int
+        After which a run is ended.
+    """
+
+    batch_days: Annotated[int, Field(ge=1, le=1000)] = 50
+    max_concurrent: Annotated[int, Field(ge=1, le=1000)] = 4
+    per_vendor: Annotated[int, Field(ge=1, le=100)] = 1
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    retry_seconds: Annotated[float, Field(ge=0.0, le=600.0)] = 10.0
+    max_runtime_minutes: Annotated[int, Field(ge=1)] = 240
+
+
 class Settings(BaseSettings):
     """All settings of one home."""
 
@@ -304,6 +373,13 @@ class Settings(BaseSettings):
     retention: RetentionSettings = RetentionSettings()
     signals: SignalSettings = SignalSettings()
     api: ApiSettings = ApiSettings()
+    schedules: ScheduleSettings = ScheduleSettings()
+    landing: LandingSettings = LandingSettings()
+    runs: RunSettings = RunSettings()
+    owner: Annotated[str, Field(pattern=r"^(team:[A-Za-z0-9_\-]+|[^@\s]+@[^@\s]+)$")] = "team:quants"
+    """Of every asset in Dagster's catalogue: ``team:name`` or an address."""
+    universes_file: OptionalPath = None
+    """JSON of universes, in place of `universes`; Dagster follows its changes."""
     first_date: date = date(2020, 1, 1)
     universes: dict[str, list[str]] = Field(
         default_factory=lambda: {
@@ -327,6 +403,19 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_universes(cls, values: dict[str, Any]) -> dict[str, Any]:
+        path = values.get("universes_file")
+        if path is None:
+            return values
+        try:
+            return {**values, "universes": json.loads(Path(path).expanduser().read_text(encoding="utf-8"))}
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f'universes_file {path}: {error}; expected JSON such as {{"us-index": ["SPX"]}}'
+            ) from None
 
     @model_validator(mode="after")
     def _check_universes(self) -> Settings:
@@ -368,6 +457,21 @@ class Settings(BaseSettings):
             if symbol in self.members(universe):
                 return calendar
         return listing(symbol).calendar
+
+    def reread(self) -> Settings:
+        """Return these settings with the universes that their file holds now.
+
+        Raises
+        ------
+        ValueError
+            If the file can't be read or what it holds is not valid.
+        """
+        return self if self.universes_file is None else Settings(**dict(self))
+
+    @property
+    def landing_url(self) -> str:
+        """URL of the landing folder: the configured one or this home's."""
+        return self.landing.url or str(self.home / "landing")
 
     @property
     def lake_url(self) -> str:
