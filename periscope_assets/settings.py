@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from periscope_analytics.conventions import NEW_YORK, check_symbol, listing
 
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 UNIVERSE_PATTERN = r"[a-z][a-z0-9-]{0,30}"
 
 
@@ -212,6 +213,77 @@ class RetentionSettings(BaseModel):
     quotes_days: Annotated[int, Field(ge=30)] | None = None
 
 
+class ApiSettings(BaseModel):
+    """How the API is reached, by whom, and within which bounds.
+
+    Attributes
+    ----------
+    host : str
+        Address to listen on.
+    authentication : {'none', 'required'} or None
+        By default none on loopback, required elsewhere; none elsewhere is refused.
+    allowed_hosts : list of str
+        Names by which it may be called besides loopback's, without ports.
+    allowed_origins : list of str
+        Pages that may call it besides this installation's own, e.g. ``https://desk.example``.
+    jwt_issuer, jwt_audience, jwt_key, jwt_algorithm
+        Tokens that are accepted besides API keys: of this issuer for this audience, signed with the private
+        part of this public key (PEM) by this algorithm alone. The claim ``role`` names the role.
+    requests_per_minute : int
+        Of one key; loopback without a key is not limited.
+    max_body_bytes, max_rows
+        Largest request body, and most rows in one reply.
+    cache_bytes : int
+        Memory for replies.
+    redis_url : SecretStr or None
+        Shares rendered content between processes; without it, or while it is away, each has its own.
+    otlp_endpoint : str or None
+        Where traces are sent, e.g. ``http://127.0.0.1:4318/v1/traces``; off by default.
+    log_requests : bool
+        Log every request, not only those that fail or are slow.
+    """
+
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:\-]{1,253}$")] = "127.0.0.1"
+    authentication: Annotated[str, Field(pattern=r"^(none|required)$")] | None = None
+    allowed_hosts: list[str] = Field(default_factory=list)
+    allowed_origins: list[Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?$")]] = Field(
+        default_factory=list
+    )
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    jwt_key: str | None = None
+    jwt_algorithm: Annotated[str, Field(pattern=r"^(EdDSA|RS256)$")] = "EdDSA"
+    requests_per_minute: Annotated[int, Field(ge=1)] = 1200
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 8 * 2**20
+    max_rows: Annotated[int, Field(ge=1)] = 50_000
+    cache_bytes: Annotated[int, Field(ge=0)] = 128 * 2**20
+    redis_url: SecretStr | None = None
+    otlp_endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    log_requests: bool = False
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host in LOOPBACK_HOSTS
+
+    @property
+    def is_open(self) -> bool:
+        """Whether whoever reaches it may do everything."""
+        return (self.authentication or ("none" if self.is_on_loopback else "required")) == "none"
+
+    @model_validator(mode="after")
+    def _guarded(self) -> ApiSettings:
+        if self.is_open and not self.is_on_loopback:
+            raise ValueError(
+                f"host {self.host} is not loopback: without authentication it does not start; leave out "
+                "PERISCOPE_API__AUTHENTICATION and make a key with `periscope keys create`"
+            )
+        given = [self.jwt_issuer, self.jwt_audience, self.jwt_key]
+        if any(given) and not all(given):
+            raise ValueError("tokens want jwt_issuer, jwt_audience and jwt_key, all three")
+        return self
+
+
 class Settings(BaseSettings):
     """All settings of one home."""
 
@@ -231,6 +303,7 @@ class Settings(BaseSettings):
     ports: PortSettings = PortSettings()
     retention: RetentionSettings = RetentionSettings()
     signals: SignalSettings = SignalSettings()
+    api: ApiSettings = ApiSettings()
     first_date: date = date(2020, 1, 1)
     universes: dict[str, list[str]] = Field(
         default_factory=lambda: {

@@ -145,6 +145,10 @@ class People(Sessions):
         rows = self._fetch(_AUDIT, {"after": after, "limit": limit})
         return [AuditEntry(*map(_utc, row)) for row in rows]
 
+    def has_audit_digest(self, digest: str) -> bool:
+        """Tell whether an entry of the audit log has a digest."""
+        return bool(self._fetch("SELECT 1 FROM periscope.audit_log WHERE digest = %s", [digest]))
+
     def check_audit_log(self) -> ChainCheck:
         """Follow the whole chain of the audit log."""
         return audit.check(self._whole_audit_log())

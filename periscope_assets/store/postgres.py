@@ -31,7 +31,7 @@ from periscope_assets.store.repository import (
     Receipt,
 )
 from periscope_assets.store.retention import Period
-from periscope_assets.store.sessions import Sessions
+from periscope_assets.store.sessions import Sessions, commented
 
 _COUNTED: dict[str, Any] = {"timestamptz": Int8BinaryLoader, "date": Int4BinaryLoader}
 """Times and dates of rows come as the wire has them: frames count too, and most columns are of them."""
@@ -285,7 +285,8 @@ class PostgresStore(Sessions):
         with self._session() as connection, connection.cursor(binary=True) as cursor:
             for kind, loader in _COUNTED.items():
                 cursor.adapters.register_loader(kind, loader)
-            return cursor.execute(_rows_query(table.name, tuple(names)), parameters).fetchall()
+            query = commented(_rows_query(table.name, tuple(names)))
+            return cursor.execute(query, parameters).fetchall()
 
     def series(
         self,

@@ -5,8 +5,10 @@ What belongs here: connecting. What does not: queries.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import psycopg
@@ -25,6 +27,30 @@ _OPTIONS = (
 _READ_ONLY = "-c default_transaction_read_only=on"
 _MAY_BE = "SELECT 1 FROM pg_roles WHERE rolname = %s AND pg_has_role(current_user, oid, 'MEMBER')"
 _POOL_SIZE, _POOL_OVERFLOW = 5, 20
+_TAG = re.compile(r"[A-Za-z0-9._\-]{1,80}", re.ASCII)
+_tags: ContextVar[str] = ContextVar("periscope_sql_tags", default="")
+
+
+@contextmanager
+def tagged(**tags: str) -> Iterator[None]:
+    """Write names and values as a comment behind the SQL of this context, e.g. the id of a request.
+
+    Values that could end the comment, or are long, are left out.
+    """
+    kept = ",".join(f"{name}='{value}'" for name, value in tags.items() if _TAG.fullmatch(value))
+    token = _tags.set(f" /* {kept} */" if kept else "")
+    try:
+        yield
+    finally:
+        _tags.reset(token)
+
+
+def commented(query: Any) -> Any:
+    """Return a query with the comment of this context behind it."""
+    tags = _tags.get()
+    if not tags:
+        return query
+    return query + tags if isinstance(query, str) else query + sql.SQL(tags)
 
 
 class Sessions:
@@ -63,7 +89,7 @@ class Sessions:
 
     def _fetch(self, query: Any, parameters: Any = None, *, binary: bool = False) -> list[tuple[Any, ...]]:
         with self._session() as connection, connection.cursor(binary=binary) as cursor:
-            return cursor.execute(query, parameters).fetchall()
+            return cursor.execute(commented(query), parameters).fetchall()
 
     def _connect(self) -> psycopg.Connection[Any]:
         arguments = self._url.translate_connect_args(username="user", database="dbname") | dict(
