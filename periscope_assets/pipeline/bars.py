@@ -11,23 +11,26 @@ from periscope_assets.pipeline.landing import session_bounds
 from periscope_assets.pipeline.outcomes import with_rows
 from periscope_assets.settings import SourceSettings
 from periscope_assets.sources.bars import load_bars
+from periscope_assets.store.lake import Lake
 from periscope_assets.store.repository import Draft
 from periscope_assets.transforms import bars
 from periscope_assets.transforms.frames import content_version
 
 
-def bars_draft(settings: SourceSettings, symbol: str, session: date, run_id: str) -> Draft:
+def bars_draft(settings: SourceSettings, lake: Lake, symbol: str, session: date, run_id: str) -> Draft:
     """Return the bars of the sessions before one, as of its midnight in New York.
 
-    So no snapshot of the session sees its own close, and what it sees does not hang on which other partitions
-    were built before it.
+    The bytes of a file rest in the lake before they are parsed. No snapshot of the session sees its own
+    close, and what it sees does not hang on which other partitions were built before it.
 
     Raises
     ------
     SourceError
         If the bars can't be read.
     """
-    found = load_bars(settings, symbol, session - timedelta(bars.WINDOW_DAYS), session - timedelta(1))
+    first, last = session - timedelta(bars.WINDOW_DAYS), session - timedelta(1)
+    landed: list[str] = []
+    found = load_bars(settings, symbol, first, last, keep=lambda content: landed.append(lake.land(content)))
     result = bars.accept(found)
     return Draft(
         dataset=bars.NAME,
@@ -40,5 +43,5 @@ def bars_draft(settings: SourceSettings, symbol: str, session: date, run_id: str
         source="simulated" if settings.kind == "simulated" else "files:bars",
         run_id=run_id,
         frames=result.frames,
-        quality=with_rows(result),
+        quality=with_rows(result) | ({"sha256": landed[0]} if landed else {}),
     )

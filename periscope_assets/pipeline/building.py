@@ -94,6 +94,7 @@ class Pipeline:
         self.settings = settings
         self.store = store
         self._rate_origin = "configured" if rate_source is None else rate_source.name
+        self._lake = lake
         self._landed = Landed(lake, source, settings.calendar_of, rate_source)
 
     def build(self, dataset: str, symbols: Iterable[str], session: date, run_id: str) -> list[Outcome]:
@@ -192,7 +193,8 @@ class Pipeline:
         fence = self.store.fence()
         if not is_session(self.settings.calendar_of(symbol), session):
             return self._no_session(bars.NAME, symbol, session, run_id, fence)
-        return self._publish([bars_draft(self.settings.source, symbol, session, run_id)], session, fence)
+        draft = bars_draft(self.settings.source, self._lake, symbol, session, run_id)
+        return self._publish([draft], session, fence)
 
     def rate_curve(self, session: date, run_id: str) -> list[Outcome]:
         """Publish the zero curve of a date, at its midnight in New York.

@@ -157,6 +157,7 @@ class Landed:
         self._calendar_of = calendar_of
         self._rate_source = rate_source
         self._parsed: dict[str, list[ParsedChain]] = {}
+        self._dividends_landed = False
 
     def manifests(self, symbol: str, session: date) -> list[RawManifest]:
         """Return what has landed of a session, from the source if need be; empty where it is no session.
@@ -239,6 +240,9 @@ class Landed:
         """Return the dividends of a file, or those that the source knows for a chain of its own."""
         if self._source is None or self._source.name not in {origin, DividendsBeside.name}:
             return []
+        if isinstance(self._source, DividendsBeside) and not self._dividends_landed:
+            self._lake.land(self._source.content)
+            self._dividends_landed = True
         return [(each.ex_date.isoformat(), each.amount) for each in self._source.dividends(symbol)]
 
     def par_yields(self, session: date) -> LandedCurve | None:

@@ -7,6 +7,7 @@ called ``<symbol>.csv``; its columns are ``date, open, high, low, close, volume`
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import date, timedelta
 
 import numpy as np
@@ -30,7 +31,13 @@ _RANGE = 0.6
 _SHARES = 2e7
 
 
-def load_bars(settings: SourceSettings, symbol: str, start: date, end: date) -> pd.DataFrame:
+def load_bars(
+    settings: SourceSettings,
+    symbol: str,
+    start: date,
+    end: date,
+    keep: Callable[[bytes], object] | None = None,
+) -> pd.DataFrame:
     """Return the daily bars of a symbol from `start` to `end`, both included, ascending.
 
     A simulated symbol of the simulated source has simulated bars; any other comes from the folder of files.
@@ -40,6 +47,8 @@ def load_bars(settings: SourceSettings, symbol: str, start: date, end: date) -> 
     settings : SourceSettings
     symbol : str
     start, end : date
+    keep : callable, optional
+        Takes the bytes of a file before they are parsed.
 
     Returns
     -------
@@ -57,7 +66,10 @@ def load_bars(settings: SourceSettings, symbol: str, start: date, end: date) -> 
         raise SourceError(f"bars: {error}") from None
     path = None if settings.bars is None else settings.bars / f"{symbol}.csv"
     if path is not None and path.exists():
-        bars = parse_bars(files.read_bytes(path), path.name)
+        content = files.read_bytes(path)
+        if keep is not None:
+            keep(content)
+        bars = parse_bars(content, path.name)
         within = [start <= day <= end for day in bars["session"]]
         return bars[within].reset_index(drop=True)
     if settings.kind == SimulatedSource.name and symbol in MARKETS:

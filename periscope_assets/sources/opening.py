@@ -18,9 +18,9 @@ from typing import Protocol
 from pydantic import SecretStr
 
 from periscope_assets.settings import RateSettings, SourceSettings
-from periscope_assets.sources import cboe, deribit, massive, rates
+from periscope_assets.sources import cboe, deribit, files, massive, rates
 from periscope_assets.sources.base import RawPayload
-from periscope_assets.sources.dividends import Schedules, load_dividends
+from periscope_assets.sources.dividends import Schedules, parse_dividends
 from periscope_assets.sources.live import LiveSource
 from periscope_assets.sources.pacing import CircuitBreaker, Clock, TokenBucket
 from periscope_assets.sources.simulated import MARKETS, SimulatedSource
@@ -61,8 +61,19 @@ class DividendsBeside:
         self._source, self._path = source, path
 
     @cached_property
+    def content(self) -> bytes:
+        """The file's bytes, as they were when dividends were first asked for.
+
+        Raises
+        ------
+        SourceError
+            If it can't be read.
+        """
+        return files.read_bytes(self._path)
+
+    @cached_property
     def _schedules(self) -> Schedules:
-        return load_dividends(self._path)
+        return parse_dividends(self.content, self._path.name)
 
     def fetch(self, symbol: str, session: date) -> Sequence[RawPayload]:
         """Return what the source has; see :meth:`periscope_assets.sources.base.Source.fetch`."""

@@ -8,7 +8,6 @@ dates, names and hashes.
 from __future__ import annotations
 
 import gzip
-import io
 import json
 import logging
 import re
@@ -16,20 +15,16 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, date, datetime
-from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
-from sqlalchemy import Text
-from sqlalchemy.dialects.postgresql import JSONB
 
 from periscope_analytics.conventions import NEW_YORK, check_symbol
 from periscope_assets.store import tables
-from periscope_assets.store.frames import typed
+from periscope_assets.store.frames import Columns
 from periscope_assets.store.objects import Objects
+from periscope_assets.store.parquet import from_parquet, to_parquet
 from periscope_assets.store.repository import PUBLISHED, REJECTED, LedgerEntry
 
 logger = logging.getLogger(__name__)
@@ -41,13 +36,6 @@ FORMAT = 1
 _MANIFESTS, _LEDGER, _PURGES, _DATASETS = "raw/manifests", "ledger", "purges", "datasets"
 
 
-_ENCODINGS = {
-    pa.float64().id: "BYTE_STREAM_SPLIT",
-    pa.int64().id: "DELTA_BINARY_PACKED",
-    pa.timestamp("us").id: "DELTA_BINARY_PACKED",
-    pa.date32().id: "DELTA_BINARY_PACKED",
-}
-"""Of Parquet, by the type of a column."""
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -218,17 +206,15 @@ class Lake:
             day for day in days if folder in self._objects.folders(f"{_MANIFESTS}/date={day.isoformat()}")
         ]
 
-    def write_dataset(
-        self, table: str, symbol: str, as_of: datetime, version: str, frame: pd.DataFrame
-    ) -> str:
-        """Keep the rows of one table and content version as Parquet; return the sha256 of what rests there.
+    def write_dataset(self, table: str, symbol: str, as_of: datetime, version: str, columns: Columns) -> str:
+        """Keep checked rows of one table and version as Parquet; return the sha256 of what rests there.
 
         What is there already is of the same version: it stays.
         """
         key = _dataset_key(table, symbol, as_of, version)
         if self._objects.exists(key):
             return sha256(self._objects.read(key)).hexdigest()
-        content = _to_parquet(table, frame) if len(frame) else _no_rows(table, tuple(frame.columns))
+        content = to_parquet(table, columns)
         if not self._objects.create(key, content):
             content = self._objects.read(key)
         return sha256(content).hexdigest()
@@ -258,10 +244,9 @@ class Lake:
         if digest is not None and sha256(content).hexdigest() != digest:
             raise LakeCorruptError(f"{self.url}/{key}: the bytes have another sha256 than the ledger says")
         try:
-            frame = pd.read_parquet(io.BytesIO(content))
+            return from_parquet(table, content)
         except (ValueError, OSError) as error:
             raise LakeCorruptError(f"{self.url}/{key}: {error}") from error
-        return _decode_json_columns(table, frame)
 
     def append_ledger(self, entry: LedgerEntry, objects: Mapping[str, str]) -> bool:
         """Keep a copy of a ledger entry with the sha256 of its rows by table; return False if it is there."""
@@ -393,52 +378,3 @@ def _plain(value: object) -> object:
 
 def _to_json(values: Mapping[str, Any]) -> bytes:
     return json.dumps(values, default=_plain, allow_nan=False, sort_keys=True).encode()
-
-
-def _json_columns(table: str) -> list[str]:
-    return [column.name for column in tables.table(table).columns if isinstance(column.type, JSONB)]
-
-
-def _to_parquet(table: str, frame: pd.DataFrame) -> bytes:
-    """Return rows as Parquet: labels by dictionary, doubles byte by byte, times by their differences.
-
-    Keys are all different and numbers of a chain hardly repeat: a dictionary of them only costs time.
-    """
-    of = tables.table(table)
-    arrow = pa.Table.from_pandas(_encode_json_columns(table, frame), preserve_index=False)
-    labels = [each.name for each in of.columns if isinstance(each.type, Text) and each.name != "contract"]
-    encodings = {field.name: _ENCODINGS.get(field.type.id) for field in arrow.schema}
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        arrow,
-        sink,
-        compression="zstd",
-        use_dictionary=[name for name in labels if name in frame.columns],
-        column_encoding={name: each for name, each in encodings.items() if each is not None},
-        write_statistics=False,
-    )
-    return bytes(sink.getvalue())
-
-
-@lru_cache(maxsize=64)
-def _no_rows(table: str, columns: tuple[str, ...]) -> bytes:
-    """Return the Parquet of no rows: most snapshots have nothing in quarantine."""
-    of = tables.table(table)
-    nothing = typed(of, columns, [])
-    return _to_parquet(table, nothing)
-
-
-def _encode_json_columns(table: str, frame: pd.DataFrame) -> pd.DataFrame:
-    """Objects of varying keys have no one Parquet type: they rest as JSON text."""
-    encoded = {
-        name: [json.dumps(value, sort_keys=True) for value in frame[name]] for name in _json_columns(table)
-    }
-    return frame.assign(**encoded)
-
-
-def _decode_json_columns(table: str, frame: pd.DataFrame) -> pd.DataFrame:
-    decoded = {
-        name: pd.Series([json.loads(value) for value in frame[name]], dtype=object)
-        for name in _json_columns(table)
-    }
-    return frame.assign(**decoded)

@@ -22,7 +22,7 @@ from sqlalchemy import Table
 
 from periscope_analytics.conventions import check_symbol
 from periscope_assets.store import copying, tables
-from periscope_assets.store.frames import Columns, check, framed, jsonable
+from periscope_assets.store.frames import Columns, check, jsonable
 from periscope_assets.store.lake import KeptPublication, Lake, check_version
 from periscope_assets.store.objects import LakeUnavailableError
 from periscope_assets.store.repository import (
@@ -359,8 +359,7 @@ def _receipt(each: Prepared, head: _Head | None, entry: LedgerEntry | None) -> R
 
 
 def _write_to_lake(lake: Lake, draft: Draft, name: str, columns: Columns) -> str:
-    frame = framed(tables.table(name), columns)
-    return lake.write_dataset(name, draft.symbol, draft.as_of, draft.version, frame)
+    return lake.write_dataset(name, draft.symbol, draft.as_of, draft.version, columns)
 
 
 def settle(

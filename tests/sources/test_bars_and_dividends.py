@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from datetime import date
+from hashlib import sha256
 
 import numpy as np
 import pytest
 
+from periscope_assets.pipeline.bars import bars_draft
+from periscope_assets.pipeline.landing import Landed
 from periscope_assets.settings import SourceSettings
 from periscope_assets.sources import bars
 from periscope_assets.sources.base import SourceError
-from periscope_assets.sources.dividends import Dividend, load_dividends, parse_dividends
+from periscope_assets.sources.dividends import Dividend, parse_dividends
+from periscope_assets.sources.opening import DividendsBeside
 from periscope_assets.sources.simulated import SimulatedSource
+from periscope_assets.store.lake import Lake
 
 DIVIDENDS = b"""\
 symbol,ex_date,pay_date,amount,currency
@@ -54,7 +59,29 @@ def test_bad_dividends_are_one_clear_line(old, new, says):
 
 def test_a_dividend_file_that_is_absent(tmp_path):
     with pytest.raises(SourceError, match=r"none\.csv: no such file"):
-        load_dividends(tmp_path / "none.csv")
+        DividendsBeside(None, tmp_path / "none.csv").dividends("SPY")
+
+
+def test_files_of_bars_and_dividends_rest_in_the_lake_as_they_came(tmp_path):
+    lake = Lake(str(tmp_path / "lake"))
+    (tmp_path / "SPY.csv").write_bytes(BARS)
+    settings = SourceSettings(kind="files", bars=tmp_path)
+    draft = bars_draft(settings, lake, "SPY", date(2026, 6, 2), "run")
+    assert draft.quality["sha256"] == sha256(BARS).hexdigest()
+    assert lake.read_raw(draft.quality["sha256"]) == BARS
+    (tmp_path / "d.csv").write_bytes(DIVIDENDS)
+    landed = Landed(lake, DividendsBeside(None, tmp_path / "d.csv"), lambda _: "XNYS", None)
+    assert landed.dividends("SPY", "files") != []
+    assert lake.read_raw(sha256(DIVIDENDS).hexdigest()) == DIVIDENDS
+
+
+def test_bytes_of_bars_that_cannot_be_read_are_kept_all_the_same(tmp_path):
+    lake = Lake(str(tmp_path / "lake"))
+    broken = BARS.replace(b"604.1", b"602")
+    (tmp_path / "SPY.csv").write_bytes(broken)
+    with pytest.raises(SourceError, match="column high"):
+        bars_draft(SourceSettings(kind="files", bars=tmp_path), lake, "SPY", date(2026, 6, 2), "run")
+    assert lake.read_raw(sha256(broken).hexdigest()) == broken
 
 
 def test_bars_of_a_file_are_ascending_and_between_two_dates(tmp_path):

@@ -17,7 +17,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from periscope_assets.store import objects, tables
-from periscope_assets.store.frames import conform
+from periscope_assets.store.frames import check, conform
 from periscope_assets.store.lake import Lake, LakeCorruptError, RawManifest
 from periscope_assets.store.objects import LakeUnavailableError
 from periscope_assets.store.repository import LedgerEntry
@@ -132,11 +132,12 @@ def test_datasets_come_back_as_they_were(lake):
         ("quarantined_quotes", refused()),
         ("forwards", forwards(n=1)[:0]),
     ):
-        rows = conform(tables.table(name), frame)
+        of = tables.table(name)
+        rows, columns, first = conform(of, frame), check(of, frame), check(of, frame[:1])
         version = f"v{len(rows)}"
-        digest = lake.write_dataset(name, "SPX", AS_OF, version, rows)
-        assert lake.write_dataset(name, "SPX", AS_OF, version, rows[:1]) == digest
-        later = lake.write_dataset(name, "SPX", AS_OF.replace(hour=21), version, rows[:1])
+        digest = lake.write_dataset(name, "SPX", AS_OF, version, columns)
+        assert lake.write_dataset(name, "SPX", AS_OF, version, first) == digest
+        later = lake.write_dataset(name, "SPX", AS_OF.replace(hour=21), version, first)
         assert (later == digest) == (len(rows) == 0)
         assert lake.read_dataset(name, "SPX", AS_OF, version, digest).equals(rows)
         with pytest.raises(LakeCorruptError, match="another sha256"):
@@ -149,7 +150,7 @@ def test_datasets_come_back_as_they_were(lake):
 
 
 def test_a_corrupt_dataset_is_named(lake):
-    lake.write_dataset("forwards", "SPX", AS_OF, "v", conform(tables.table("forwards"), forwards()))
+    lake.write_dataset("forwards", "SPX", AS_OF, "v", check(tables.table("forwards"), forwards()))
     corrupt(lake, "datasets/forwards/date=2024-01-02/symbol=SPX/20240102T200000000000Z-v.parquet", b"PAR1 no")
     with pytest.raises(LakeCorruptError, match=r"symbol=SPX/20240102T200000000000Z-v\.parquet"):
         lake.read_dataset("forwards", "SPX", AS_OF, "v")
