@@ -10,6 +10,7 @@ import streamlit as st
 
 from app.views.overview.view import render as overview
 from app.views.surface.view import render as surface
+from app.views.term.view import render as term
 
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
@@ -23,6 +24,7 @@ PAGES = {
     "": [
         (overview, "Overview", "list", "overview"),
         (surface, "Surface", "ssid_chart", "surface"),
+        (term, "Term structure", "timeline", "term"),
     ],
 }
 

@@ -2,8 +2,21 @@
 
 from periscope_assets.charts.density import density
 from periscope_assets.charts.heat import heat_map
+from periscope_assets.charts.paths import path
 from periscope_assets.charts.png import smile_png
 from periscope_assets.charts.smile import smile
 from periscope_assets.charts.surface import Shade, surface_3d
+from periscope_assets.charts.term import cone, skew_by_tenor, term_structure
 
-__all__ = ["Shade", "density", "heat_map", "smile", "smile_png", "surface_3d"]
+__all__ = [
+    "Shade",
+    "cone",
+    "density",
+    "heat_map",
+    "path",
+    "skew_by_tenor",
+    "smile",
+    "smile_png",
+    "surface_3d",
+    "term_structure",
+]

@@ -121,6 +121,7 @@ def _band(curve: pd.DataFrame, axis: Coordinate, colours: Theme) -> go.Scatter:
     return go.Scatter(
         x=[*known[axis.column], *known[axis.column][::-1]],
         y=[*(there + width), *(there - width)[::-1]],
+        mode="lines",
         fill="toself",
         fillcolor=faint(colours.muted, 0.35),
         line={"width": 0},
