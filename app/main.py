@@ -15,6 +15,7 @@ from app.views.settings.view import render as settings
 from app.views.signals.view import render as signals
 from app.views.strategy.view import render as strategy
 from app.views.surface.view import render as surface
+from app.views.term.view import render as term
 
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
@@ -28,6 +29,7 @@ PAGES = {
     "": [
         (overview, "Overview", "list", "overview"),
         (surface, "Surface", "ssid_chart", "surface"),
+        (term, "Term structure", "timeline", "term"),
         (signals, "Signals", "notifications_active", "signals"),
         (strategy, "Strategy", "calculate", "strategy"),
         (positioning, "Positioning", "stacked_bar_chart", "positioning"),

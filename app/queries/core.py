@@ -17,6 +17,7 @@ from app.queries.board import board
 from app.queries.chain import join_quotes, only_expiry, unpack_rejected
 from app.queries.errors import InvalidParameterError
 from app.queries.locate import QUOTES, Located, ask, history, known_time, locate
+from app.queries.paths import heston_path, skew_path
 from app.queries.surface import check_grid, surface_grid_points
 from app.queries.times import TimeLike
 from periscope_assets.store.repository import LedgerEntry, Reader
@@ -147,6 +148,23 @@ class Queries:
         """Return the Heston fit; see :meth:`read`."""
         return self.read("heston_fit", symbol, as_of=as_of, known_at=known_at)
 
+    def skew_path(
+        self,
+        symbol: str,
+        *,
+        as_of: TimeLike = None,
+        known_at: TimeLike = None,
+        tenor_days: float = 30.0,
+    ) -> pd.DataFrame:
+        """Return a year of skew at a constant maturity up to a time, a row for each day; see ``paths``."""
+        until, known = self._until("skew_metrics", symbol, as_of, known_at)
+        return skew_path(self._store, symbol, until, known, tenor_days=tenor_days)
+
+    def heston_path(self, symbol: str, *, as_of: TimeLike = None, known_at: TimeLike = None) -> pd.DataFrame:
+        """Return a year of Heston fits up to a time, a row for each day; see ``paths``."""
+        until, known = self._until("heston_fit", symbol, as_of, known_at)
+        return heston_path(self._store, symbol, until, known)
+
     def signals(self, symbol: str, *, as_of: TimeLike = None, known_at: TimeLike = None) -> Answer:
         """Return trade signals, best first; see :meth:`read`."""
         return self.read("trade_signals", symbol, as_of=as_of, known_at=known_at)
@@ -242,6 +260,12 @@ class Queries:
     def latest(self, *, known_at: TimeLike = None) -> list[LedgerEntry]:
         """Return the last snapshot of each dataset and symbol, whatever its status."""
         return self._store.latest(known_at=known_time(self._store, known_at))
+
+    def _until(
+        self, dataset: str, symbol: str, as_of: TimeLike, known_at: TimeLike
+    ) -> tuple[datetime, datetime]:
+        asked = ask(self._store, dataset, symbol, as_of, known_at, None)
+        return asked.as_of or asked.known_at, asked.known_at
 
     def _frames(self, entry: LedgerEntry) -> dict[str, pd.DataFrame]:
         return {name: _content(self._store.rows(entry, name)) for name in DATASETS[entry.dataset]}
