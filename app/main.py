@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from app.views.heston.view import render as heston
 from app.views.overview.view import render as overview
 from app.views.surface.view import render as surface
 from app.views.term.view import render as term
@@ -25,6 +26,7 @@ PAGES = {
         (overview, "Overview", "list", "overview"),
         (surface, "Surface", "ssid_chart", "surface"),
         (term, "Term structure", "timeline", "term"),
+        (heston, "Heston", "function", "heston"),
     ],
 }
 

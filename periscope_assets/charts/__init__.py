@@ -2,6 +2,7 @@
 
 from periscope_assets.charts.density import density
 from periscope_assets.charts.heat import heat_map
+from periscope_assets.charts.models import band_width, contract_errors, disagreement, parameters
 from periscope_assets.charts.paths import path
 from periscope_assets.charts.png import smile_png
 from periscope_assets.charts.smile import smile
@@ -10,9 +11,13 @@ from periscope_assets.charts.term import cone, skew_by_tenor, term_structure
 
 __all__ = [
     "Shade",
+    "band_width",
     "cone",
+    "contract_errors",
     "density",
+    "disagreement",
     "heat_map",
+    "parameters",
     "path",
     "skew_by_tenor",
     "smile",
