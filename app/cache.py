@@ -40,7 +40,8 @@ def queries() -> Queries:
     StoreUnavailableError
         If it can't be opened; the next call tries again.
     """
-    return Queries(CachedReader(open_store(settings())))
+    reader = CachedReader(open_store(settings()))
+    return Queries(reader, reader.remember)
 
 
 @st.cache_resource(show_spinner=False)

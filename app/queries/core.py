@@ -6,7 +6,9 @@ SQL, HTTP, widgets, formulas.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from datetime import date, datetime
+from typing import Protocol, TypeVar
 
 import pandas as pd
 
@@ -22,8 +24,21 @@ from app.queries.times import TimeLike
 from periscope_assets.store.repository import LedgerEntry, Reader
 from periscope_assets.store.tables import DATASETS
 
+T = TypeVar("T")
+
 SURFACE_POINTS = 21
 SURFACE_TABLES = ("surface_slices", "surface_certificates", "svi_slices")
+
+
+class Remember(Protocol):
+    """Returns what was computed under a key before, or computes it now."""
+
+    def __call__(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the value of a key."""
+
+
+def _anew(key: Hashable, make: Callable[[], T]) -> T:  # noqa: ARG001
+    return make()
 
 
 class Queries:
@@ -32,10 +47,13 @@ class Queries:
     Parameters
     ----------
     store : Reader
+    remember : callable, optional
+        Keeps what is computed of published rows, see ``CachedReader.remember``; else it is computed anew.
     """
 
-    def __init__(self, store: Reader) -> None:
+    def __init__(self, store: Reader, remember: Remember = _anew) -> None:
         self._store = store
+        self._remember = remember
 
     def watermark(self) -> datetime:
         """Return the latest time for which everything known is final."""
@@ -107,20 +125,12 @@ class Queries:
         """
         found = self.locate(QUOTES, symbol, as_of=as_of, known_at=known_at, version=version)
         vols = self._beside(found, "implied_vols")
-        vol_rows = None if vols is None else self._store.rows(vols, "implied_vols")
-        frames = {
-            "chain": only_expiry(
-                join_quotes(self._store.rows(found.entry, "options_snapshots"), vol_rows), expiry
-            ),
-            "rejected": only_expiry(
-                unpack_rejected(self._store.rows(found.entry, "quarantined_quotes"), vol_rows), expiry
-            ),
-        }
+        key = ("chain", found.entry.publication_id, None if vols is None else vols.publication_id)
+        whole = self._remember(key, lambda: self._chain(found.entry, vols))
+        frames = {name: only_expiry(frame.copy(deep=False), expiry) for name, frame in whole.items()}
         if expiry is not None and all(frame.empty for frame in frames.values()):
             raise InvalidParameterError("expiry", f"no quotes of {symbol} expire on {expiry}")
-        return _answer(
-            found, "chain", {name: _content(frame) for name, frame in frames.items()}, _parts(found, vols)
-        )
+        return _answer(found, "chain", frames, _parts(found, vols))
 
     def surface(
         self,
@@ -141,9 +151,11 @@ class Queries:
         forwards = self._beside(found, "forward_curve")
         if forwards is not None:
             frames["forwards"] = _content(self._store.rows(forwards, "forwards"))
-        frames["surface_grid"] = surface_grid_points(
-            frames["surface_slices"], coordinate=coordinate, points=points
+        grid = self._remember(
+            ("surface_grid", found.entry.publication_id, coordinate, points),
+            lambda: surface_grid_points(frames["surface_slices"], coordinate=coordinate, points=points),
         )
+        frames["surface_grid"] = grid.copy(deep=False)
         return _answer(found, "vol_surface", frames, _parts(found, forwards))
 
     def skew(self, symbol: str, *, as_of: TimeLike = None, known_at: TimeLike = None) -> Answer:
@@ -216,6 +228,13 @@ class Queries:
     ) -> tuple[datetime, datetime]:
         asked = ask(self._store, dataset, symbol, as_of, known_at, None)
         return asked.as_of or asked.known_at, asked.known_at
+
+    def _chain(self, quotes: LedgerEntry, vols: LedgerEntry | None) -> dict[str, pd.DataFrame]:
+        vol_rows = None if vols is None else self._store.rows(vols, "implied_vols")
+        return {
+            "chain": _content(join_quotes(self._store.rows(quotes, "options_snapshots"), vol_rows)),
+            "rejected": _content(unpack_rejected(self._store.rows(quotes, "quarantined_quotes"), vol_rows)),
+        }
 
     def _frames(self, entry: LedgerEntry) -> dict[str, pd.DataFrame]:
         return {name: _content(self._store.rows(entry, name)) for name in DATASETS[entry.dataset]}
