@@ -17,9 +17,11 @@ from app.queries import Queries
 from app.queries.caching import CachedReader
 from app.queries.events import EventBook, open_book
 from periscope_assets.settings import Settings
-from periscope_assets.store.connect import open_store
+from periscope_assets.store.connect import open_lake, open_people, open_store
+from periscope_assets.store.lake import Lake
+from periscope_assets.store.people import People
 
-MOST_KEPT = 256
+MOST_FIGURES = 256
 """Figures and computed frames kept, for all sessions."""
 
 T = TypeVar("T")
@@ -41,7 +43,30 @@ def queries() -> Queries:
         If it can't be opened; the next call tries again.
     """
     reader = CachedReader(open_store(settings()))
-    return Queries(reader, reader.remember)
+    return Queries(reader, remember=reader.remember)
+
+
+@st.cache_resource(show_spinner=False)
+def people() -> People:
+    """Return the events that people cause, one for all sessions.
+
+    Raises
+    ------
+    StoreUnavailableError
+        If the store can't be opened; the next call tries again.
+    """
+    return open_people(settings())
+
+
+@st.cache_resource(show_spinner=False)
+def lake() -> Lake:
+    """Return the lake with the raw bytes."""
+    return open_lake(settings())
+
+
+def dagster_url() -> str:
+    """Return the address of Dagster beside this app."""
+    return f"http://127.0.0.1:{settings().ports.dagster}"
 
 
 @st.cache_resource(show_spinner=False)
@@ -59,7 +84,7 @@ class Kept:
         How many; the one used longest ago goes first.
     """
 
-    def __init__(self, most: int = MOST_KEPT) -> None:
+    def __init__(self, most: int = MOST_FIGURES) -> None:
         self._most = most
         self._values: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = Lock()

@@ -217,6 +217,53 @@ def purge(
     command.purge(older_than, dry_run)
 
 
+keys_app = typer.Typer(help="API keys.", no_args_is_help=True)
+audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)
+app.add_typer(keys_app, name="keys")
+app.add_typer(audit_app, name="audit")
+
+
+@keys_app.command("create")
+def keys_create(
+    name: Annotated[str, typer.Argument(help="What or whom it is for.")],
+    role: Annotated[str, typer.Option(help="viewer, analyst, operator or admin.")] = "viewer",
+    scopes: Annotated[
+        str | None, typer.Option(help="Limit it to these, separated by commas: read, compute, ...")
+    ] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=3650, help="Days until it expires.")] = None,
+) -> None:
+    """Make a key and print it, this once."""
+    from app.terminal import keys as command
+
+    command.create(name, role, scopes, days)
+
+
+@keys_app.command("list")
+def keys_list() -> None:
+    """Show all keys without their secrets."""
+    from app.terminal import keys as command
+
+    command.show()
+
+
+@keys_app.command("revoke")
+def keys_revoke(key_id: Annotated[str, typer.Argument(help="Id of the key, as list shows it.")]) -> None:
+    """Make a key worthless."""
+    from app.terminal import keys as command
+
+    command.revoke(key_id)
+
+
+@audit_app.command("verify")
+def audit_verify(
+    expect: Annotated[str | None, typer.Option(help="Digest noted before: it must still be there.")] = None,
+) -> None:
+    """Follow the chain of the audit log; exit 1 if it does not hold."""
+    from app.terminal import keys as command
+
+    _finish(command.verify(expect), 1)
+
+
 def _finish(fine: bool, code: int) -> None:
     if not fine:
         raise typer.Exit(code)

@@ -14,17 +14,19 @@ import dagster as dg
 
 from periscope_analytics.conventions import check_symbol
 from periscope_assets.defs import checks
+from periscope_assets.defs.automation import carrier, carry_through
 from periscope_assets.defs.building import SYMBOLS_TAG
 from periscope_assets.defs.chains.assets import ASSETS as CHAINS
 from periscope_assets.defs.chains.checks import RULES as CHAIN_RULES
-from periscope_assets.defs.jobs import BUILD_SURFACES, build_surfaces
-from periscope_assets.defs.metadata import Line, column_schema, lines
+from periscope_assets.defs.jobs import BUILD_SURFACES, build_surfaces, fit_models, retain, snapshot_surfaces
+from periscope_assets.defs.metadata import Line, column_lineage, column_schema, lines
 from periscope_assets.defs.models.assets import ASSETS as MODELS
 from periscope_assets.defs.models.checks import RULES as MODEL_RULES
 from periscope_assets.defs.partitions import key_of, last_date, partitions, register
 from periscope_assets.defs.reference.assets import ASSETS as REFERENCE
 from periscope_assets.defs.resources import pipeline_resource
-from periscope_assets.defs.schedules import end_of_day
+from periscope_assets.defs.schedules import schedules
+from periscope_assets.defs.sensors import sensors
 from periscope_assets.defs.signals.assets import ASSETS as SIGNALS
 from periscope_assets.defs.signals.checks import RULES as SIGNAL_RULES
 from periscope_assets.defs.surfaces.assets import ASSETS as SURFACES
@@ -70,29 +72,39 @@ def build_definitions(settings: Settings, **overrides: object) -> dg.Definitions
         Resources by name, in place of the configured ones; ``pipeline`` is the only one.
     """
     days = partitions(settings)
-    assets = [_with_policy(asset, days) for asset in _ASSETS]
+    assets = [_with_policy(asset, days, settings) for asset in _ASSETS]
     return dg.Definitions(
         assets=assets,
         asset_checks=[
             *(checks.complete_check(asset.key.to_user_string(), days) for asset in assets),
             *(checks.rule_check(rule, days) for rule in _RULES),
         ],
-        jobs=[build_surfaces],
-        schedules=[end_of_day(settings)],
+        jobs=[build_surfaces, snapshot_surfaces, fit_models, retain],
+        schedules=schedules(settings),
+        sensors=[*sensors(settings), carrier(settings)],
         resources={"pipeline": pipeline_resource(settings), **overrides},
         executor=dg.in_process_executor,
     )
 
 
-def _with_policy(asset: dg.AssetsDefinition, days: dg.PartitionsDefinition[str]) -> dg.AssetsDefinition:
-    """Return an asset with what holds for all: partitions, code version, the meaning of its columns."""
+def _with_policy(
+    asset: dg.AssetsDefinition, days: dg.PartitionsDefinition[str], settings: Settings
+) -> dg.AssetsDefinition:
+    """Return an asset with what holds for all.
+
+    That is: partitions, owner, code version, the meaning and origin of its columns, and for what is made from
+    other assets the automation condition.
+    """
 
     def policy(spec: dg.AssetSpec) -> dg.AssetSpec:
         name = spec.key.to_user_string()
+        above = [dep.asset_key.to_user_string() for dep in spec.deps]
         return spec.replace_attributes(
             partitions_def=days,
+            owners=[settings.owner],
             code_version=METHOD_VERSIONS[name],
-            metadata={**spec.metadata, **column_schema(name)},
+            metadata={**spec.metadata, **column_schema(name), **column_lineage(name, above)},
+            automation_condition=carry_through() if above else None,
         )
 
     return asset.map_asset_specs(policy)

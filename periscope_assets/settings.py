@@ -6,17 +6,21 @@ composition roots (``definitions``, the command line, the app's and the API's en
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from datetime import date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from periscope_analytics.conventions import NEW_YORK, check_symbol, listing
 
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+LIVE_KINDS = frozenset({"massive", "cboe", "deribit"})
+"""Kinds of source that quote the present."""
 UNIVERSE_PATTERN = r"[a-z][a-z0-9-]{0,30}"
 
 
@@ -27,11 +31,21 @@ def default_home() -> Path:
 
 
 class DatabaseSettings(BaseModel):
-    """Where the store's PostgreSQL is; none set means the embedded server of this home."""
+    """Where the store's PostgreSQL is; none set means the embedded server of this home.
+
+    Attributes
+    ----------
+    url : SecretStr or None
+        Of the user who owns the schema.
+    reader_url, commands_url : SecretStr or None
+        Of users who only read, and who only add events; by default `url`, in roles that it made.
+    """
 
     url: SecretStr | None = None
+    reader_url: SecretStr | None = None
+    commands_url: SecretStr | None = None
 
-    @field_validator("url")
+    @field_validator("url", "reader_url", "commands_url")
     @classmethod
     def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None and not re.match(r"postgres(ql)?(\+psycopg2?)?://", value.get_secret_value()):
@@ -202,6 +216,143 @@ class RetentionSettings(BaseModel):
     quotes_days: Annotated[int, Field(ge=30)] | None = None
 
 
+class ApiSettings(BaseModel):
+    """How the API is reached, by whom, and within which bounds.
+
+    Attributes
+    ----------
+    host : str
+        Address to listen on.
+    authentication : {'none', 'required'} or None
+        By default none on loopback, required elsewhere; none elsewhere is refused.
+    allowed_hosts : list of str
+        Names by which it may be called besides loopback's, without ports.
+    allowed_origins : list of str
+        Pages that may call it besides this installation's own, e.g. ``https://desk.example``.
+    jwt_issuer, jwt_audience, jwt_key, jwt_algorithm
+        Tokens that are accepted besides API keys: of this issuer for this audience, signed with the private
+        part of this public key (PEM) by this algorithm alone. The claim ``role`` names the role.
+    requests_per_minute : int
+        Of one key; loopback without a key is not limited.
+    max_body_bytes, max_rows
+        Largest request body, and most rows in one reply.
+    cache_bytes : int
+        Memory for replies.
+    redis_url : SecretStr or None
+        Shares rendered content between processes; without it, or while it is away, each has its own.
+    otlp_endpoint : str or None
+        Where traces are sent, e.g. ``http://127.0.0.1:4318/v1/traces``; off by default.
+    log_requests : bool
+        Log every request, not only those that fail or are slow.
+    """
+
+    host: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:\-]{1,253}$")] = "127.0.0.1"
+    authentication: Annotated[str, Field(pattern=r"^(none|required)$")] | None = None
+    allowed_hosts: list[str] = Field(default_factory=list)
+    allowed_origins: list[Annotated[str, Field(pattern=r"^https?://[A-Za-z0-9.\-]+(:[0-9]{1,5})?$")]] = Field(
+        default_factory=list
+    )
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    jwt_key: str | None = None
+    jwt_algorithm: Annotated[str, Field(pattern=r"^(EdDSA|RS256)$")] = "EdDSA"
+    requests_per_minute: Annotated[int, Field(ge=1)] = 1200
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 8 * 2**20
+    max_rows: Annotated[int, Field(ge=1)] = 50_000
+    cache_bytes: Annotated[int, Field(ge=0)] = 128 * 2**20
+    redis_url: SecretStr | None = None
+    otlp_endpoint: Annotated[str, Field(pattern=r"^https?://")] | None = None
+    log_requests: bool = False
+
+    @property
+    def is_on_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        return self.host in LOOPBACK_HOSTS
+
+    @property
+    def is_open(self) -> bool:
+        """Whether whoever reaches it may do everything."""
+        return (self.authentication or ("none" if self.is_on_loopback else "required")) == "none"
+
+    @model_validator(mode="after")
+    def _guarded(self) -> ApiSettings:
+        if self.is_open and not self.is_on_loopback:
+            raise ValueError(
+                f"host {self.host} is not loopback: without authentication it does not start; leave out "
+                "PERISCOPE_API__AUTHENTICATION and make a key with `periscope keys create`"
+            )
+        given = [self.jwt_issuer, self.jwt_audience, self.jwt_key]
+        if any(given) and not all(given):
+            raise ValueError("tokens want jwt_issuer, jwt_audience and jwt_key, all three")
+        return self
+
+
+class ScheduleSettings(BaseModel):
+    """When Dagster builds by itself.
+
+    Attributes
+    ----------
+    enabled : bool
+        Whether schedules and automation run from the start; otherwise they are switched on in Dagster's page.
+    intraday_minutes : {5, 10, 15, 20, 30, 60}
+        Between snapshots while a market is open.
+    close_delay_minutes : int
+        From the close of a session to its end-of-day build.
+    """
+
+    enabled: bool = False
+    intraday_minutes: Literal[5, 10, 15, 20, 30, 60] = 30
+    close_delay_minutes: Annotated[int, Field(ge=0, le=120)] = 45
+
+
+class LandingSettings(BaseModel):
+    """Where files are dropped to be taken in: a folder or ``s3://bucket/prefix``; none set means this home's.
+
+    Attributes
+    ----------
+    url : str or None
+    settle_seconds : float
+        A file is read once its size and time have not changed for so long.
+    """
+
+    url: str | None = None
+    settle_seconds: Annotated[float, Field(ge=0.0, le=30.0)] = 3.0
+
+    @field_validator("url")
+    @classmethod
+    def _known_kind(cls, value: str | None) -> str | None:
+        if value is not None and "://" in value and not value.startswith(("file://", "s3://")):
+            raise ValueError("expected a folder, file:///folder or s3://bucket/prefix")
+        return value
+
+
+class RunSettings(BaseModel):
+    """How Dagster runs what it builds.
+
+    Attributes
+    ----------
+    batch_days : int
+        Dates of one universe that a run of a backfill builds.
+    max_concurrent : int
+        Runs at a time.
+    per_vendor : int
+        Runs at a time that may ask a vendor.
+    retries : int
+        Of a step whose failure may pass, and of a run whose worker died.
+    retry_seconds : float
+        Before the first retry of a step; twice as long before each further one.
+    max_runtime_minutes : int
+        After which a run is ended.
+    """
+
+    batch_days: Annotated[int, Field(ge=1, le=1000)] = 50
+    max_concurrent: Annotated[int, Field(ge=1, le=1000)] = 4
+    per_vendor: Annotated[int, Field(ge=1, le=100)] = 1
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    retry_seconds: Annotated[float, Field(ge=0.0, le=600.0)] = 10.0
+    max_runtime_minutes: Annotated[int, Field(ge=1)] = 240
+
+
 class Settings(BaseSettings):
     """All settings of one home."""
 
@@ -221,6 +372,14 @@ class Settings(BaseSettings):
     ports: PortSettings = PortSettings()
     retention: RetentionSettings = RetentionSettings()
     signals: SignalSettings = SignalSettings()
+    api: ApiSettings = ApiSettings()
+    schedules: ScheduleSettings = ScheduleSettings()
+    landing: LandingSettings = LandingSettings()
+    runs: RunSettings = RunSettings()
+    owner: Annotated[str, Field(pattern=r"^(team:[A-Za-z0-9_\-]+|[^@\s]+@[^@\s]+)$")] = "team:quants"
+    """Of every asset in Dagster's catalogue: ``team:name`` or an address."""
+    universes_file: OptionalPath = None
+    """JSON of universes, in place of `universes`; Dagster follows its changes."""
     first_date: date = date(2020, 1, 1)
     universes: dict[str, list[str]] = Field(
         default_factory=lambda: {
@@ -244,6 +403,19 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_universes(cls, values: dict[str, Any]) -> dict[str, Any]:
+        path = values.get("universes_file")
+        if path is None:
+            return values
+        try:
+            return {**values, "universes": json.loads(Path(path).expanduser().read_text(encoding="utf-8"))}
+        except (OSError, ValueError) as error:
+            raise ValueError(
+                f'universes_file {path}: {error}; expected JSON such as {{"us-index": ["SPX"]}}'
+            ) from None
 
     @model_validator(mode="after")
     def _check_universes(self) -> Settings:
@@ -285,6 +457,21 @@ class Settings(BaseSettings):
             if symbol in self.members(universe):
                 return calendar
         return listing(symbol).calendar
+
+    def reread(self) -> Settings:
+        """Return these settings with the universes that their file holds now.
+
+        Raises
+        ------
+        ValueError
+            If the file can't be read or what it holds is not valid.
+        """
+        return self if self.universes_file is None else Settings(**dict(self))
+
+    @property
+    def landing_url(self) -> str:
+        """URL of the landing folder: the configured one or this home's."""
+        return self.landing.url or str(self.home / "landing")
 
     @property
     def lake_url(self) -> str:

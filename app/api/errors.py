@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from app.commands.actors import DeniedError
 from app.queries import (
     InvalidParameterError,
     NotPublishedError,
@@ -22,10 +23,22 @@ from app.queries import (
 
 PROBLEM_JSON = "application/problem+json"
 TYPE_PREFIX = "urn:periscope:problem:"
+_CODES = {
+    400: "bad-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    406: "not-acceptable",
+    413: "body-too-large",
+    415: "unsupported-media-type",
+}
 
 
 class NotBuiltError(Exception):
     """An endpoint that is planned and does not exist yet."""
+
+
+class UnknownSignalError(LookupError):
+    """A signal that the snapshot asked for does not have."""
 
 
 def problem(
@@ -59,6 +72,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(PurgedError, _purged)
     app.add_exception_handler(StoreUnavailableError, _unavailable)
     app.add_exception_handler(NotBuiltError, _not_built)
+    app.add_exception_handler(UnknownSignalError, _unknown_signal)
+    app.add_exception_handler(DeniedError, _denied)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
 
@@ -106,11 +121,19 @@ def _not_built(request: Request, error: Exception) -> JSONResponse:
     return problem(request_id(request), 404, "not-built", "Not built yet", str(error))
 
 
+def _unknown_signal(request: Request, error: Exception) -> JSONResponse:
+    return problem(request_id(request), 404, "unknown-signal", "Unknown signal", str(error))
+
+
+def _denied(request: Request, error: Exception) -> JSONResponse:
+    return problem(request_id(request), 403, "forbidden", "Not allowed", str(error))
+
+
 def _http(request: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = str(error.detail) if isinstance(error, HTTPException) else ""
     headers = error.headers if isinstance(error, HTTPException) else None
-    code = {404: "not-found", 405: "method-not-allowed"}.get(status, "http-error")
+    code = _CODES.get(status, "http-error")
     return problem(request_id(request), status, code, detail, detail, headers=headers)
 
 

@@ -1,32 +1,47 @@
 """The API as an application: ``uvicorn app.api.main:create_default_app --factory --host 127.0.0.1``.
 
-What belongs here: putting the parts together. What does not: routes, queries. It has no authentication yet,
-so it answers only requests whose Host is loopback.
+What belongs here: putting the parts together. What does not: routes, queries. On loopback it asks nobody for
+a key; settings that would open it elsewhere without one are refused.
 """
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
 
-from app.api import errors
-from app.api.deps import StoreHandle
+from app.api import errors, openapi
+from app.api.content import InMemory, InRedis, Layered
+from app.api.deps import Handle, StoreHandle
+from app.api.doorkeeper import Doorkeeper
+from app.api.freshness import Freshness
+from app.api.front import Front
 from app.api.guard import Guard
-from app.api.routers import health, market, planned
-from app.api.schemas import Problem
+from app.api.identity import Identities
+from app.api.kept import KeptReplies
+from app.api.limits import Limiter
+from app.api.measured import MeasuredReader
+from app.api.observed import Metrics, configure_logs
+from app.api.routers import compute, health, market, models, planned, signals
+from app.api.tracing import Tracing
+from app.api.trail import Trail
 from periscope_assets.settings import Settings
-from periscope_assets.store.repository import Reader
+from periscope_assets.store.people import People
+from periscope_assets.store.repository import Reader, StoreUnavailableError
 
 HOST = "127.0.0.1"
 DESCRIPTION = """
 Published options surfaces, as known at any time. Every reply names `as_of` (market time), `known_at` (ask
 again with it and the same rows come back), `version` and `status`. Absent numbers are null, with a status
-column that says why.
+column that says why. Send `Accept: text/csv`, Arrow or Parquet for tables.
 """.strip()
 
 
-def create_app(settings: Settings, store: Reader | None = None) -> FastAPI:
+def create_app(
+    settings: Settings, store: Reader | None = None, people: People | None = None, *, exporter: Any = None
+) -> FastAPI:
     """Return the application.
 
     Parameters
@@ -34,32 +49,93 @@ def create_app(settings: Settings, store: Reader | None = None) -> FastAPI:
     settings : Settings
     store : Reader, optional
         Default: the store that `settings` name, opened with the first request that needs it.
+    people : People, optional
+        Default: that of the settings; none where `store` is given.
+    exporter : SpanExporter, optional
+        Takes traces in place of the configured endpoint.
+
+    Raises
+    ------
+    ValueError
+        If the public key of tokens is none.
     """
-    problems: dict[int | str, dict[str, Any]] = {code: {"model": Problem} for code in (404, 410, 422, 503)}
+    api = settings.api
     # The documentation pages of FastAPI load their script from elsewhere; nothing here needs a network.
     app = FastAPI(
         title="Periscope",
         version="1",
         description=DESCRIPTION,
-        responses=problems,
+        responses=openapi.PROBLEMS,
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+        lifespan=_lifespan,
     )
-    app.state.store = StoreHandle(lambda: store if store is not None else _open(settings))
+    state = app.state
+    state.settings, state.metrics = settings, Metrics()
+    state.store = StoreHandle(lambda: _reader(settings, store, state.metrics))
+    state.people = Handle(lambda: _people(settings, store, people))
+    far = None if api.redis_url is None else InRedis(api.redis_url.get_secret_value())
+    state.contents = Layered(InMemory(api.cache_bytes // 2), far, state.metrics)
+    state.freshness = Freshness(lambda: state.store.queries().watermark())
+    state.trail, state.tracing = Trail(state.people), Tracing(api.otlp_endpoint, exporter)
     errors.install(app)
-    for module in (health, market, planned):
+    for module in (health, market, models, signals, compute, planned):
         app.include_router(module.router)
-    ports = frozenset({settings.ports.api, settings.ports.app, settings.ports.dagster})
-    app.add_middleware(Guard, origin_ports=ports)
+    openapi.install(app)
+    _wrap(app, settings)
     return app
 
 
+def _wrap(app: FastAPI, settings: Settings) -> None:
+    """Put the layers around the routes, the innermost first."""
+    api, state = settings.api, app.state
+    ports = frozenset({settings.ports.api, settings.ports.app, settings.ports.dagster})
+    app.add_middleware(
+        KeptReplies, freshness=state.freshness, metrics=state.metrics, max_bytes=api.cache_bytes // 2
+    )
+    app.add_middleware(
+        Doorkeeper,
+        identities=Identities(api, state.people, state.trail.used),
+        limiter=Limiter(api.requests_per_minute),
+        trail=state.trail,
+    )
+    app.add_middleware(Guard, origin_ports=ports, settings=api)
+    app.add_middleware(
+        Front,
+        metrics=state.metrics,
+        tracing=state.tracing,
+        log_all=api.log_requests,
+        is_remote=not api.is_on_loopback,
+    )
+
+
 def create_default_app() -> FastAPI:
-    """Return the application for the settings of the environment."""
+    """Return the application for the settings of the environment, its logs one JSON line each."""
+    configure_logs()
     return create_app(Settings())
 
 
-def _open(settings: Settings) -> Reader:
-    from periscope_assets.store.connect import open_store
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    app.state.trail.close()
+    app.state.tracing.close()
 
-    return open_store(settings)
+
+def _reader(settings: Settings, store: Reader | None, metrics: Metrics) -> Reader:
+    if store is None:
+        from periscope_assets.store.connect import open_reader
+
+        store = open_reader(settings)
+    return MeasuredReader(store, metrics)
+
+
+def _people(settings: Settings, store: Reader | None, people: People | None) -> People:
+    if people is not None:
+        return people
+    if store is not None:
+        raise StoreUnavailableError("this application was given no store of events")
+    from periscope_assets.store.connect import open_people
+
+    return open_people(settings)

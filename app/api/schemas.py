@@ -31,23 +31,25 @@ class Envelope(_Closed):
     parts: dict[str, str] = Field(description="Version of every dataset in the answer")
     warnings: list[str]
     units: dict[str, str]
+    next: str | None = Field(None, description="Cursor of the next page; absent on the last one")
 
 
 class SurfaceData(_Closed):
     """Slices of the served surface with their numbers, its certificate, SVI beside it, vols on a grid."""
 
-    surface_slices: list[Row]
-    svi_slices: list[Row]
-    surface_certificates: list[Row]
-    surface_grid: list[Row]
+    surface_slices: list[Row] | None = None
+    svi_slices: list[Row] | None = None
+    surface_certificates: list[Row] | None = None
+    surface_grid: list[Row] | None = None
     forwards: list[Row] | None = None
+    surface_points: list[Row] | None = Field(None, description="The point asked for, in place of the rest")
 
 
 class ChainData(_Closed):
     """Quotes beside implied vols, and refused quotes with their reasons."""
 
-    chain: list[Row]
-    rejected: list[Row]
+    chain: list[Row] | None = None
+    rejected: list[Row] | None = None
 
 
 class UnderlyingsData(_Closed):
@@ -72,6 +74,64 @@ class UnderlyingsReply(Envelope):
     """What there is."""
 
     data: UnderlyingsData
+
+
+class RowsReply(Envelope):
+    """Rows by table."""
+
+    data: dict[str, list[Row]]
+
+
+class ComputedReply(_Closed):
+    """Columns of results, one element for each option; null exactly where the status is not ok."""
+
+    dataset: str
+    as_of: None = Field(None, description="Nothing published went into it")
+    known_at: None = None
+    version: str = Field(description="Of the method")
+    status: str
+    warnings: list[str]
+    units: dict[str, str]
+    data: dict[str, list[float | str | None]]
+
+
+class Note(_Closed):
+    """What somebody says about a signal."""
+
+    note: str | None = Field(None, max_length=500, examples=["Taken up by the index desk."])
+
+
+class SignalEventReply(_Closed):
+    """What was written down about a signal."""
+
+    symbol: str
+    signal_id: str
+    kind: str
+    at: AwareDatetime
+    actor: str
+    note: str | None
+
+
+class StrategyLeg(_Closed):
+    """One leg: signed contracts of an option, or units of the underlying."""
+
+    kind: str = Field(description="call, put or underlying", examples=["call"])
+    quantity: float = Field(description="Positive is bought", examples=[1], allow_inf_nan=False)
+    strike: float | None = Field(None, description="USD", examples=[6900], allow_inf_nan=False)
+    expiry: str | None = Field(
+        None,
+        description="Date on which only one settles, or RFC 3339 settlement time",
+        examples=["2026-02-20"],
+        max_length=40,
+    )
+    price: float | None = Field(None, description="Paid per unit, default ask or bid", allow_inf_nan=False)
+
+
+class StrategyAsked(_Closed):
+    """A strategy on the served surface of a symbol."""
+
+    symbol: str = Field(examples=["SPX"], max_length=40)
+    legs: list[StrategyLeg] = Field(min_length=1, max_length=16)
 
 
 class Health(_Closed):

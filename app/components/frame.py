@@ -66,7 +66,7 @@ def stamp(answer: Answer, scope: Scope) -> None:
 
 def _page(title: str, body: Body, dataset: str | None, *, needs_data: bool) -> None:
     queries = cache.queries()
-    symbols = queries.symbols()
+    symbols = preferences.ordered(queries.symbols())
     if not symbols and needs_data:
         st.header(title, anchor=False)
         absence.no_data()

@@ -6,10 +6,13 @@ formatting for people.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from threading import Lock
 from types import MappingProxyType
 
 import numpy as np
@@ -69,6 +72,8 @@ class Answer:
         Version of every dataset that went into the answer.
     warnings : tuple of str
         One sentence each.
+    key : str
+        Equal for answers of equal frames; empty where nobody has said so.
     """
 
     dataset: str
@@ -84,10 +89,59 @@ class Answer:
     frames: Mapping[str, pd.DataFrame]
     parts: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    key: str = ""
+
+
+class Deferred(Mapping[str, pd.DataFrame]):
+    """Frames that are made when they are first looked at.
+
+    Parameters
+    ----------
+    build : callable
+        Makes them; called once.
+    """
+
+    def __init__(self, build: Callable[[], Mapping[str, pd.DataFrame]]) -> None:
+        self._build = build
+        self._lock = Lock()
+        self._made: Mapping[str, pd.DataFrame] | None = None
+
+    def _frames(self) -> Mapping[str, pd.DataFrame]:
+        with self._lock:
+            if self._made is None:
+                self._made = self._build()
+            return self._made
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        return self._frames()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._frames())
+
+    def __len__(self) -> int:
+        return len(self._frames())
+
+
+def content_key(
+    dataset: str,
+    symbol: str | None,
+    as_of: datetime | None,
+    parts: Mapping[str, str],
+    question: Mapping[str, object],
+) -> str:
+    """Return what tells the frames of an answer from all others: content versions and what was asked."""
+    told = [dataset, symbol, as_of, sorted(parts.items()), sorted(question.items())]
+    return hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()
 
 
 def to_jsonable(answer: Answer) -> dict[str, object]:
     """Return the body that the API sends and ``--json`` prints: plain values, no NaN, RFC 3339 times."""
+    data = {table: records(frame) for table, frame in answer.frames.items()}
+    return {**envelope(answer), "data": data}
+
+
+def envelope(answer: Answer) -> dict[str, object]:
+    """Return all of :func:`to_jsonable` but the rows."""
     return {
         "dataset": answer.dataset,
         "symbol": answer.symbol,
@@ -102,7 +156,6 @@ def to_jsonable(answer: Answer) -> dict[str, object]:
         "parts": dict(answer.parts),
         "warnings": list(answer.warnings),
         "units": dict(UNITS),
-        "data": {table: records(frame) for table, frame in answer.frames.items()},
     }
 
 

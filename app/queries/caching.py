@@ -114,6 +114,13 @@ class CachedReader:
         )
         return list(found)
 
+    def latest(self, *, known_at: datetime | None = None) -> list[LedgerEntry]:
+        """See :class:`Reader`."""
+        found: list[LedgerEntry] = self._final_answer(
+            known_at, ("latest", known_at), lambda: self._reader.latest(known_at=known_at)
+        )
+        return list(found)
+
     def follow(self, after: datetime, *, limit: int = 1000) -> list[LedgerEntry]:
         """See :class:`Reader`."""
         return self._reader.follow(after, limit=limit)

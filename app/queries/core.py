@@ -6,39 +6,28 @@ SQL, HTTP, widgets, formulas.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from datetime import date, datetime
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 
 import pandas as pd
 
 from app.queries import overview
-from app.queries.answer import Answer
+from app.queries.answer import Answer, Deferred, content_key
 from app.queries.board import board
 from app.queries.chain import join_quotes, only_expiry, unpack_rejected
 from app.queries.errors import InvalidParameterError
 from app.queries.locate import QUOTES, Located, ask, history, known_time, locate
 from app.queries.paths import heston_path, skew_path
-from app.queries.surface import surface_grid_points
+from app.queries.surface import check_grid, surface_grid_points
 from app.queries.times import TimeLike
 from periscope_assets.store.repository import LedgerEntry, Reader
 from periscope_assets.store.tables import DATASETS
-
-T = TypeVar("T")
 
 SURFACE_POINTS = 21
 SURFACE_TABLES = ("surface_slices", "surface_certificates", "svi_slices")
 
 
-class Remember(Protocol):
-    """Returns what was computed under a key before, or computes it now."""
-
-    def __call__(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return the value of a key."""
-
-
-def _anew(key: Hashable, make: Callable[[], T]) -> T:  # noqa: ARG001
-    return make()
+Remember = Callable[[Hashable, Callable[[], dict[str, pd.DataFrame]]], dict[str, pd.DataFrame]]
 
 
 class Queries:
@@ -47,12 +36,15 @@ class Queries:
     Parameters
     ----------
     store : Reader
+    lazy : bool
+        Read an answer's rows when they are first looked at: whoever has them rendered already never does.
     remember : callable, optional
-        Keeps what is computed of published rows, see ``CachedReader.remember``; else it is computed anew.
+        Keeps frames once they are built, by content; see ``CachedReader.remember``. Else they are built anew.
     """
 
-    def __init__(self, store: Reader, remember: Remember = _anew) -> None:
+    def __init__(self, store: Reader, *, lazy: bool = False, remember: Remember | None = None) -> None:
         self._store = store
+        self._lazy = lazy
         self._remember = remember
 
     def watermark(self) -> datetime:
@@ -105,7 +97,7 @@ class Queries:
             If retention has dropped the rows.
         """
         found = self.locate(dataset, symbol, as_of=as_of, known_at=known_at, version=version)
-        return _answer(found, dataset, self._frames(found.entry), {dataset: found.entry.version})
+        return self.answer(found, dataset, lambda: self._frames(found.entry))
 
     def chain(
         self,
@@ -125,12 +117,9 @@ class Queries:
         """
         found = self.locate(QUOTES, symbol, as_of=as_of, known_at=known_at, version=version)
         vols = self._beside(found, "implied_vols")
-        key = ("chain", found.entry.publication_id, None if vols is None else vols.publication_id)
-        whole = self._remember(key, lambda: self._chain(found.entry, vols))
-        frames = {name: only_expiry(frame.copy(deep=False), expiry) for name, frame in whole.items()}
-        if expiry is not None and all(frame.empty for frame in frames.values()):
-            raise InvalidParameterError("expiry", f"no quotes of {symbol} expire on {expiry}")
-        return _answer(found, "chain", frames, _parts(found, vols))
+        return self.answer(
+            found, "chain", lambda: self._chain(found.entry, vols, expiry), vols, question={"expiry": expiry}
+        )
 
     def surface(
         self,
@@ -147,16 +136,15 @@ class Queries:
         What the surface says beside each contract is ``surface_quotes`` of ``read("vol_surface", symbol)``.
         """
         found = self.locate("vol_surface", symbol, as_of=as_of, known_at=known_at, version=version)
-        frames = {name: _content(self._store.rows(found.entry, name)) for name in SURFACE_TABLES}
+        check_grid(coordinate, points)
         forwards = self._beside(found, "forward_curve")
-        if forwards is not None:
-            frames["forwards"] = _content(self._store.rows(forwards, "forwards"))
-        grid = self._remember(
-            ("surface_grid", found.entry.publication_id, coordinate, points),
-            lambda: surface_grid_points(frames["surface_slices"], coordinate=coordinate, points=points),
+        return self.answer(
+            found,
+            "vol_surface",
+            lambda: self._surface(found.entry, forwards, coordinate, points),
+            forwards,
+            question={"coordinate": coordinate, "points": points},
         )
-        frames["surface_grid"] = grid.copy(deep=False)
-        return _answer(found, "vol_surface", frames, _parts(found, forwards))
 
     def skew(self, symbol: str, *, as_of: TimeLike = None, known_at: TimeLike = None) -> Answer:
         """Return skew metrics by expiry and constant maturity; see :meth:`read`."""
@@ -167,12 +155,7 @@ class Queries:
         return self.read("heston_fit", symbol, as_of=as_of, known_at=known_at)
 
     def skew_path(
-        self,
-        symbol: str,
-        *,
-        as_of: TimeLike = None,
-        known_at: TimeLike = None,
-        tenor_days: float = 30.0,
+        self, symbol: str, *, as_of: TimeLike = None, known_at: TimeLike = None, tenor_days: float = 30.0
     ) -> pd.DataFrame:
         """Return a year of skew at a constant maturity up to a time, a row for each day; see ``paths``."""
         until, known = self._until("skew_metrics", symbol, as_of, known_at)
@@ -204,11 +187,18 @@ class Queries:
         return self._store.symbols(QUOTES, known_at=known_time(self._store, known_at))
 
     def snapshots(
-        self, symbol: str, dataset: str = "vol_surface", *, known_at: TimeLike = None
+        self,
+        symbol: str,
+        dataset: str = "vol_surface",
+        *,
+        known_at: TimeLike = None,
+        start: datetime | None = None,
+        until: datetime | None = None,
     ) -> list[LedgerEntry]:
-        """Return the published snapshots of a symbol, latest first; empty if there are none."""
+        """Return the published snapshots of a symbol with ``start <= as_of <= until``, latest first."""
         asked = ask(self._store, dataset, symbol, None, known_at, None)
-        return self._store.heads(dataset, symbol, known_at=asked.known_at)[::-1]
+        end = None if until is None else until + timedelta(microseconds=1)
+        return self._store.heads(dataset, symbol, known_at=asked.known_at, start=start, end=end)[::-1]
 
     def recent_snapshots(self, symbol: str, dataset: str, *, limit: int = 250) -> list[LedgerEntry]:
         """Return the latest published snapshots of a symbol, latest first; empty if there are none."""
@@ -223,51 +213,132 @@ class Queries:
         head = self._store.head(dataset, symbol, at_or_before=asked.as_of, known_at=asked.known_at)
         return [] if head is None else [head, *history(self._store, head)]
 
+    def rows(self, entry: LedgerEntry, table: str) -> pd.DataFrame:
+        """Return the rows of one publication in one table, without the ledger's columns."""
+        return _content(self._store.rows(entry, table))
+
+    def series(
+        self,
+        table: str,
+        symbol: str,
+        *,
+        start: datetime,
+        until: datetime,
+        known_at: datetime,
+        columns: Sequence[str] = (),
+        every: timedelta | None = None,
+    ) -> pd.DataFrame:
+        """Return the rows of a table of the snapshots served with ``start <= as_of <= until``, by `as_of`.
+
+        With `every`, of each span of that length only the last.
+        """
+        end = until + timedelta(microseconds=1)
+        return self._store.series(
+            table, symbol, start=start, end=end, known_at=known_at, columns=columns, every=every
+        )
+
+    def known_time(self, known_at: TimeLike = None) -> datetime:
+        """Return the time for which an answer holds: the earlier of `known_at` and the watermark."""
+        return known_time(self._store, known_at)
+
+    def head(
+        self,
+        dataset: str,
+        symbol: str,
+        *,
+        as_of: datetime | None = None,
+        exact: bool = False,
+        known_at: TimeLike = None,
+    ) -> LedgerEntry | None:
+        """Return the publication served, None without one.
+
+        Of the latest snapshot at or before `as_of`, or of that very one where it must be `exact`.
+        """
+        at, before = (as_of, None) if exact else (None, as_of)
+        known = known_time(self._store, known_at)
+        return self._store.head(dataset, symbol, as_of=at, at_or_before=before, known_at=known)
+
+    def latest(self, *, known_at: TimeLike = None) -> list[LedgerEntry]:
+        """Return the last snapshot of each dataset and symbol, whatever its status."""
+        return self._store.latest(known_at=known_time(self._store, known_at))
+
     def _until(
         self, dataset: str, symbol: str, as_of: TimeLike, known_at: TimeLike
     ) -> tuple[datetime, datetime]:
         asked = ask(self._store, dataset, symbol, as_of, known_at, None)
         return asked.as_of or asked.known_at, asked.known_at
 
-    def _chain(self, quotes: LedgerEntry, vols: LedgerEntry | None) -> dict[str, pd.DataFrame]:
-        vol_rows = None if vols is None else self._store.rows(vols, "implied_vols")
-        return {
-            "chain": _content(join_quotes(self._store.rows(quotes, "options_snapshots"), vol_rows)),
-            "rejected": _content(unpack_rejected(self._store.rows(quotes, "quarantined_quotes"), vol_rows)),
-        }
-
     def _frames(self, entry: LedgerEntry) -> dict[str, pd.DataFrame]:
         return {name: _content(self._store.rows(entry, name)) for name in DATASETS[entry.dataset]}
+
+    def _chain(
+        self, quotes: LedgerEntry, vols: LedgerEntry | None, expiry: date | None
+    ) -> dict[str, pd.DataFrame]:
+        vol_rows = None if vols is None else self._store.rows(vols, "implied_vols")
+        frames = {
+            "chain": join_quotes(self._store.rows(quotes, "options_snapshots"), vol_rows),
+            "rejected": unpack_rejected(self._store.rows(quotes, "quarantined_quotes"), vol_rows),
+        }
+        chosen = {name: only_expiry(frame, expiry) for name, frame in frames.items()}
+        if expiry is not None and all(frame.empty for frame in chosen.values()):
+            raise InvalidParameterError("expiry", f"no quotes of {quotes.symbol} expire on {expiry}")
+        return {name: _content(frame) for name, frame in chosen.items()}
+
+    def _surface(
+        self, surface: LedgerEntry, forwards: LedgerEntry | None, coordinate: str, points: int
+    ) -> dict[str, pd.DataFrame]:
+        frames = {name: _content(self._store.rows(surface, name)) for name in SURFACE_TABLES}
+        if forwards is not None:
+            frames["forwards"] = _content(self._store.rows(forwards, "forwards"))
+        frames["surface_grid"] = surface_grid_points(
+            frames["surface_slices"], coordinate=coordinate, points=points
+        )
+        return frames
 
     def _beside(self, found: Located, dataset: str) -> LedgerEntry | None:
         """Return the publication of another dataset for the same snapshot and time, None if there is none."""
         entry = found.entry
         return self._store.head(dataset, entry.symbol, as_of=entry.as_of, known_at=found.beside_at)
 
+    def answer(
+        self,
+        found: Located,
+        name: str,
+        build: Callable[[], Mapping[str, pd.DataFrame]],
+        beside: LedgerEntry | None = None,
+        question: Mapping[str, object] | None = None,
+    ) -> Answer:
+        """Return the answer whose frames `build` makes; content and `question` tell it from any other."""
+        entry = found.entry
+        parts = {each.dataset: each.version for each in (entry, beside) if each is not None}
+        is_lazy = self._lazy and entry.purged_at is None
+        key = content_key(name, entry.symbol, entry.as_of, parts, question or {})
+        return Answer(
+            dataset=name,
+            symbol=entry.symbol,
+            as_of=entry.as_of,
+            known_at=found.known_at,
+            published_at=entry.known_at,
+            version=entry.version,
+            status=found.status,
+            source=entry.source,
+            run_id=entry.run_id,
+            quality=entry.quality,
+            frames=Deferred(build) if is_lazy else self._built(key, entry, build),
+            parts=parts,
+            warnings=found.warnings,
+            key=key,
+        )
+
+    def _built(
+        self, key: str, entry: LedgerEntry, build: Callable[[], Mapping[str, pd.DataFrame]]
+    ) -> dict[str, pd.DataFrame]:
+        """Return frames of a content, each the caller's own (copy on write)."""
+        if self._remember is None or entry.purged_at is not None:
+            return dict(build())
+        frames = self._remember(key, lambda: dict(build()))
+        return {name: frame.copy(deep=False) for name, frame in frames.items()}
+
 
 def _content(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.drop(columns=[name for name in ("publication_id", "as_of") if name in frame.columns])
-
-
-def _parts(found: Located, beside: LedgerEntry | None) -> dict[str, str]:
-    entries = [found.entry] if beside is None else [found.entry, beside]
-    return {entry.dataset: entry.version for entry in entries}
-
-
-def _answer(found: Located, name: str, frames: dict[str, pd.DataFrame], parts: dict[str, str]) -> Answer:
-    entry = found.entry
-    return Answer(
-        dataset=name,
-        symbol=entry.symbol,
-        as_of=entry.as_of,
-        known_at=found.known_at,
-        published_at=entry.known_at,
-        version=entry.version,
-        status=found.status,
-        source=entry.source,
-        run_id=entry.run_id,
-        quality=entry.quality,
-        frames=frames,
-        parts=parts,
-        warnings=found.warnings,
-    )

@@ -59,12 +59,7 @@ def surface_grid_points(
     InvalidParameterError
         If `coordinate` or `points` is not one of the above.
     """
-    if coordinate not in COORDINATES:
-        raise InvalidParameterError(
-            "coordinate", f"expected one of {', '.join(COORDINATES)}, got {coordinate[:40]!r}"
-        )
-    if not 2 <= points <= MOST_POINTS:
-        raise InvalidParameterError("points", f"expected 2 to {MOST_POINTS}, got {points}")
+    check_grid(coordinate, points)
     fitted = fitted_rows(slices)
     served = served_of(fitted).slices if len(fitted) else ()
     chosen = [i for i, at in enumerate(fitted["expiry_at"]) if expiry_at in (None, at)]
@@ -88,6 +83,22 @@ def surface_grid_points(
             total_variance=w,
         )
     )
+
+
+def check_grid(coordinate: str, points: int) -> None:
+    """Refuse what :func:`surface_grid_points` does not know.
+
+    Raises
+    ------
+    InvalidParameterError
+        Naming the argument.
+    """
+    if coordinate not in COORDINATES:
+        raise InvalidParameterError(
+            "coordinate", f"expected one of {', '.join(COORDINATES)}, got {coordinate[:40]!r}"
+        )
+    if not 2 <= points <= MOST_POINTS:
+        raise InvalidParameterError("points", f"expected 2 to {MOST_POINTS}, got {points}")
 
 
 def _nodes(params: SliceParams, ends: Floats, coordinate: str, points: int, wing_delta: float) -> Floats:

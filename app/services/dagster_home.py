@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from periscope_assets.settings import Settings
+from periscope_assets.settings import LIVE_KINDS, Settings
 from periscope_assets.store.connect import database_url
 
 if TYPE_CHECKING:
@@ -27,8 +27,30 @@ storage:
       env: {variable}
 run_monitoring:
   enabled: true
-  start_timeout_seconds: 300
-  max_runtime_seconds: 14400
+  start_timeout_seconds: 600
+  max_runtime_seconds: {max_runtime}
+  poll_interval_seconds: 15
+run_retries:
+  enabled: true
+  max_retries: {retries}
+  retry_on_asset_or_op_failure: false
+concurrency:
+  runs:
+    max_concurrent_runs: {max_concurrent}
+  pools:
+    granularity: op
+    default_limit: {per_vendor}
+code_servers:
+  local_startup_timeout: 600
+backfills:
+  use_threads: true
+  num_workers: 2
+sensors:
+  use_threads: true
+  num_workers: 4
+schedules:
+  use_threads: true
+  num_workers: 2
 telemetry:
   enabled: false
 nux:
@@ -66,8 +88,15 @@ def prepare(settings: Settings) -> dict[str, str]:
     """Write dagster.yaml and return the environment that a Dagster process of this home needs."""
     folder = settings.home / "dagster"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    runs = settings.runs
     text = _TEMPLATE.format(
-        variable=URL_VARIABLE, compute_logs=_compute_logs(settings), artifacts=_quoted(folder / "artifacts")
+        variable=URL_VARIABLE,
+        compute_logs=_compute_logs(settings),
+        artifacts=_quoted(folder / "artifacts"),
+        max_runtime=60 * runs.max_runtime_minutes,
+        retries=runs.retries,
+        max_concurrent=runs.max_concurrent,
+        per_vendor=runs.per_vendor if settings.source.kind in LIVE_KINDS else runs.max_concurrent,
     )
     draft = folder / f"dagster.{os.getpid()}.tmp"
     draft.write_text(text)

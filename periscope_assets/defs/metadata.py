@@ -75,6 +75,28 @@ def column_schema(dataset: str) -> dict[str, dg.TableSchema]:
     return first | {f"table {name}": schema for name, schema in schemas.items()}
 
 
+def column_lineage(dataset: str, above: Sequence[str]) -> dict[str, dg.TableColumnLineage]:
+    """Return from which columns of the assets above each column comes: those that carry its name.
+
+    What carries no name from above is made here, from all of them.
+    """
+    sources = {asset: _columns(asset) for asset in above}
+    origins = {
+        column: [
+            dg.TableColumnDep(dg.AssetKey(asset), column) for asset, held in sources.items() if column in held
+        ]
+        for column in _columns(dataset)
+    }
+    found = {column: deps for column, deps in origins.items() if deps}
+    return {"dagster/column_lineage": dg.TableColumnLineage(found)} if found else {}
+
+
+def _columns(dataset: str) -> list[str]:
+    """Return the columns of a dataset's first table, without the ledger's."""
+    names = tables.DATASETS[dataset]
+    return [column.name for column in tables.content_columns(tables.table(names[0]))] if names else []
+
+
 def _schema(name: str) -> dg.TableSchema:
     columns = [
         dg.TableColumn(

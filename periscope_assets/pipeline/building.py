@@ -28,7 +28,7 @@ from periscope_assets.pipeline.outcomes import (
 )
 from periscope_assets.pipeline.withdrawals import standing
 from periscope_assets.settings import Settings
-from periscope_assets.sources.base import SourceError
+from periscope_assets.sources.base import SourceError, TransientSourceError
 from periscope_assets.sources.calendars import is_session
 from periscope_assets.sources.rates import RateSource
 from periscope_assets.store.lake import Lake, RawManifest
@@ -97,8 +97,12 @@ class Pipeline:
         self._lake = lake
         self._landed = Landed(lake, source, settings.calendar_of, rate_source)
 
-    def build(self, dataset: str, symbols: Iterable[str], session: date, run_id: str) -> list[Outcome]:
+    def build(
+        self, dataset: str, symbols: Iterable[str], session: date, run_id: str, *, fresh: bool = False
+    ) -> list[Outcome]:
         """Build one dataset for several symbols; one that can't be built is an outcome, not an exception.
+
+        With `fresh`, raw chains are asked of the source even where some have landed.
 
         Raises
         ------
@@ -107,7 +111,7 @@ class Pipeline:
         KeyError
             If there is no such dataset.
         """
-        make = self._maker(dataset)
+        make = self._maker(dataset, fresh)
         outcomes: list[Outcome] = []
         for symbol in [rates.CURRENCY] if dataset == rates.STAGE.name else list(symbols):
             try:
@@ -118,12 +122,13 @@ class Pipeline:
                 unforeseen = not isinstance(error, SourceError | MissingInputError)
                 _log.warning("%s of %s for %s failed", dataset, symbol, session, exc_info=unforeseen)
                 line = " ".join(str(error).split()) or type(error).__name__
-                outcomes.append(Outcome(dataset, symbol, session, FAILED, error=line))
+                passes = isinstance(error, TransientSourceError)
+                outcomes.append(Outcome(dataset, symbol, session, FAILED, error=line, is_transient=passes))
         return outcomes
 
-    def _maker(self, dataset: str) -> Callable[[str, date, str], list[Outcome]]:
+    def _maker(self, dataset: str, fresh: bool) -> Callable[[str, date, str], list[Outcome]]:
         if dataset == RAW:
-            return self.raw_chain
+            return lambda symbol, session, run_id: self.raw_chain(symbol, session, run_id, fresh=fresh)
         if dataset == QUOTES:
             return self.option_quotes
         if dataset == bars.NAME:
@@ -133,8 +138,10 @@ class Pipeline:
         stage = STAGES[dataset]
         return lambda symbol, session, run_id: self.run(stage, symbol, session, run_id)
 
-    def raw_chain(self, symbol: str, session: date, run_id: str) -> list[Outcome]:
-        """Publish which raw bytes each snapshot comes from; asks the source only where nothing has landed.
+    def raw_chain(self, symbol: str, session: date, run_id: str, *, fresh: bool = False) -> list[Outcome]:
+        """Publish which raw bytes each snapshot comes from; asks the source where nothing has landed.
+
+        With `fresh` it is asked in any case.
 
         Raises
         ------
@@ -144,7 +151,7 @@ class Pipeline:
             If the source could not be read.
         """
         fence = self.store.fence()
-        manifests = self._landed.manifests(symbol, session)
+        manifests = self._landed.manifests(symbol, session, fresh=fresh)
         if not manifests:
             return self._no_session(RAW, symbol, session, run_id, fence)
         latest = {as_of: manifest for manifest in standing(manifests) for as_of in manifest.as_of}

@@ -159,8 +159,10 @@ class Landed:
         self._parsed: dict[str, list[ParsedChain]] = {}
         self._dividends_landed = False
 
-    def manifests(self, symbol: str, session: date) -> list[RawManifest]:
+    def manifests(self, symbol: str, session: date, *, fresh: bool = False) -> list[RawManifest]:
         """Return what has landed of a session, from the source if need be; empty where it is no session.
+
+        With `fresh`, the source is asked even where something has landed.
 
         Raises
         ------
@@ -170,10 +172,11 @@ class Landed:
             If the source could not be read.
         """
         landed = list(self._lake.manifests(symbol, session))
-        if landed or not is_session(self._calendar_of(symbol), session):
+        asks = self._source is not None and fresh
+        if (landed and not asks) or not is_session(self._calendar_of(symbol), session):
             return landed
         came = [m for payload in self._fetched(symbol, session) for m in land(self._lake, payload)]
-        landed = [m for m in came if (m.symbol, m.session) == (symbol, session)]
+        landed = [m for m in [*landed, *came] if (m.symbol, m.session) == (symbol, session)]
         if not landed:
             what = f"the source's quotes are of {came[0].session}" if came else "no chain has landed"
             raise MissingInputError(f"{symbol} {session}: {what}; ingest a file of that session")

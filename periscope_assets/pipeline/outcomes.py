@@ -38,6 +38,8 @@ class Outcome:
         One line, for `outcome` failed.
     quality : mapping
         Figures of the content that is served now.
+    is_transient : bool
+        Of `outcome` failed: whether asking again later may mend it.
     """
 
     dataset: str
@@ -48,6 +50,7 @@ class Outcome:
     receipt: Receipt | None = None
     error: str | None = None
     quality: Quality = field(default_factory=dict)
+    is_transient: bool = False
 
 
 def versions(stage: Stage, settings: Mapping[str, object], inputs: Mapping[str, str]) -> tuple[str, str]:

@@ -6,6 +6,7 @@ What belongs here: exchange calendars by name. What does not: settlement clocks 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
 from typing import Any
@@ -59,6 +60,40 @@ def close_time(calendar: str, day: date) -> datetime:
     return closes[day]
 
 
+def open_time(calendar: str, day: date) -> datetime:
+    """Return the UTC instant at which a session opens; midnight UTC for '24/7'.
+
+    Raises
+    ------
+    ValueError
+        If the day is no session, the calendar unknown or the day outside the covered dates.
+    """
+    if calendar == ALWAYS:
+        return datetime.combine(day, time(0), tzinfo=UTC)
+    close_time(calendar, day)
+    return _exchange_times(calendar)[day][0]
+
+
+def is_open(calendar: str, instant: datetime) -> bool:
+    """Tell whether a calendar is in a session at an instant: after its open, up to and at its close.
+
+    Raises
+    ------
+    ValueError
+        If the calendar is unknown or the day outside the covered dates.
+    """
+    if calendar == ALWAYS:
+        return True
+    day = instant.astimezone(UTC).date()
+    # A session may open on the UTC day before its own: the Asian and the futures calendars do.
+    near = (day, day + timedelta(days=1))
+    return any(
+        open_time(calendar, one) < instant <= close_time(calendar, one)
+        for one in near
+        if is_session(calendar, one)
+    )
+
+
 def session_date(as_of: datetime) -> date:
     """Return the New York date of an instant, by which partitions are named.
 
@@ -72,21 +107,28 @@ def session_date(as_of: datetime) -> date:
     return as_of.astimezone(NEW_YORK).date()
 
 
-def _closes(calendar: str, start: date, end: date) -> dict[date, datetime]:
+def _closes(calendar: str, start: date, end: date) -> Mapping[date, datetime]:
     if not (FIRST <= start <= LAST and FIRST <= end <= LAST):
         raise ValueError(f"day: the calendar {calendar} covers {FIRST} to {LAST}, asked for {start} to {end}")
     return _exchange_closes(calendar)
 
 
 @cache
-def _exchange_closes(calendar: str) -> dict[date, datetime]:
+def _exchange_closes(calendar: str) -> Mapping[date, datetime]:
+    return {day: close for day, (_, close) in _exchange_times(calendar).items()}
+
+
+@cache
+def _exchange_times(calendar: str) -> Mapping[date, tuple[datetime, datetime]]:
     # Imported here because it takes seconds, and most readers of this package need no sessions.
     import exchange_calendars
 
     known = exchange_calendars.get_calendar_names(include_aliases=False)
     if calendar not in known:
         raise ValueError(f"calendar {calendar[:40]!r}: expected one of {', '.join(sorted(known))}")
-    closes: Any = exchange_calendars.get_calendar(
-        calendar, start=FIRST.isoformat(), end=LAST.isoformat()
-    ).closes
-    return {day.date(): close.to_pydatetime() for day, close in closes.items()}
+    found: Any = exchange_calendars.get_calendar(calendar, start=FIRST.isoformat(), end=LAST.isoformat())
+    opens, closes = found.opens, found.closes
+    return {
+        day.date(): (opened.to_pydatetime(), closed.to_pydatetime())
+        for (day, opened), closed in zip(opens.items(), closes, strict=True)
+    }

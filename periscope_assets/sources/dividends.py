@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from periscope_analytics.conventions import check_symbol
 from periscope_assets.sources import files
@@ -68,6 +69,17 @@ def parse_dividends(content: bytes, name: str) -> Schedules:
         symbol: tuple(sorted(known.values(), key=lambda each: each.ex_date))
         for symbol, known in found.items()
     }
+
+
+def load_dividends(path: Path) -> Schedules:
+    """Return the dividends in a file.
+
+    Raises
+    ------
+    SourceError
+        If it can't be read.
+    """
+    return parse_dividends(files.read_bytes(path), path.name)
 
 
 def _optional_date(text: str) -> date | None:

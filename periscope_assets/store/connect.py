@@ -15,8 +15,10 @@ from sqlalchemy.engine import make_url
 from periscope_assets.settings import Settings
 from periscope_assets.store.embedded import EmbeddedServer, check_database, ensure_database
 from periscope_assets.store.lake import Lake
+from periscope_assets.store.people import People
 from periscope_assets.store.postgres import PostgresStore
 from periscope_assets.store.repository import StoreUnavailableError
+from periscope_assets.store.roles import READER
 
 DATABASE = "periscope"
 
@@ -43,6 +45,36 @@ def open_store(settings: Settings, *, clock: Callable[[], datetime] | None = Non
     store = PostgresStore(_store_url(settings), clock=clock, lake=open_lake(settings))
     store.migrate()
     return store
+
+
+def open_reader(settings: Settings) -> PostgresStore:
+    """Return a store that can only read, acting in the readers' role where the database has it.
+
+    With a URL of its own for readers nothing is migrated: that is for who owns the schema.
+
+    Raises
+    ------
+    StoreUnavailableError
+        If its database can't be reached or made.
+    """
+    if settings.database.reader_url is not None:
+        return PostgresStore(settings.database.reader_url.get_secret_value(), role=READER)
+    open_store(settings).close()
+    return PostgresStore(_store_url(settings), role=READER)
+
+
+def open_people(settings: Settings) -> People:
+    """Return the events that people cause, acting in the commands' role where the database has it.
+
+    Raises
+    ------
+    StoreUnavailableError
+        If its database can't be reached or made.
+    """
+    if settings.database.commands_url is not None:
+        return People(settings.database.commands_url.get_secret_value())
+    open_store(settings).close()
+    return People(_store_url(settings))
 
 
 def database_url(settings: Settings, database: str = DATABASE) -> str:

@@ -16,6 +16,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError
 
+from periscope_assets.store import roles
 from periscope_assets.store.tables import PER_CONTRACT_TABLES, SCHEMA, data_tables
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ def migrate(engine: Engine) -> None:
             raise RuntimeError(f"the database has schema {current}, newer than this code: update periscope")
         if current != scripts.get_current_head():
             command.upgrade(settings, "head")
+        roles.ensure(connection)
         if has_timescale(connection):
             _make_hypertables(connection)
             if connection.execute(text("SHOW timescaledb.license")).scalar_one() == "timescale":
@@ -72,8 +74,10 @@ def migrate(engine: Engine) -> None:
 def has_timescale(connection: Connection) -> bool:
     """Tell whether this database has TimescaleDB, installing it where the server has it loaded."""
     found = connection.execute(text("SELECT 1 FROM pg_extension WHERE extname = 'timescaledb'")).first()
-    loaded = connection.execute(text("SHOW shared_preload_libraries")).scalar_one()
-    if found is not None or "timescaledb" not in loaded:
+    # A plain user may not SHOW it, but finds no row here.
+    query = "SELECT setting FROM pg_settings WHERE name = 'shared_preload_libraries'"
+    loaded = connection.execute(text(query)).scalar()
+    if found is not None or "timescaledb" not in (loaded or ""):
         return found is not None
     try:
         with connection.begin_nested():

@@ -1,13 +1,12 @@
 """The store on PostgreSQL, with or without TimescaleDB.
 
-What belongs here: connections, as-served reads, and handing drafts to ``publishing``. What does not: the
-schema (``tables``), how it changes (``migrate``), settings (``connect``).
+What belongs here: as-served reads, and handing drafts to ``publishing``. What does not:
+connections (``sessions``), the schema (``tables``), how it changes (``migrate``), settings (``connect``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
 from typing import Any
@@ -16,10 +15,7 @@ import pandas as pd
 import psycopg
 from psycopg import sql
 from psycopg.types.numeric import Int4BinaryLoader, Int8BinaryLoader
-from sqlalchemy import Table, create_engine
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy import Table
 
 from periscope_analytics.conventions import check_symbol
 from periscope_assets.store import migrate, publishing, replay, retention, series, summaries, tables
@@ -33,16 +29,12 @@ from periscope_assets.store.repository import (
     LedgerEntry,
     PurgedError,
     Receipt,
-    StoreUnavailableError,
 )
 from periscope_assets.store.retention import Period
+from periscope_assets.store.sessions import Sessions, commented
 
-_OPTIONS = (
-    "-c timezone=UTC -c search_path=public -c lock_timeout=60s -c idle_in_transaction_session_timeout=120s"
-)
 _COUNTED: dict[str, Any] = {"timestamptz": Int8BinaryLoader, "date": Int4BinaryLoader}
 """Times and dates of rows come as the wire has them: frames count too, and most columns are of them."""
-_POOL_SIZE, _POOL_OVERFLOW = 5, 20
 _ATTEMPTS = 3
 _COLUMNS = ", ".join(LedgerEntry.__slots__)
 _VISIBLE = """
@@ -77,7 +69,7 @@ ORDER BY known_at, publication_id
 _OWED = f"SELECT {_COLUMNS} FROM periscope.publications JOIN periscope.lake_outbox USING (publication_id)"  # noqa: S608
 
 
-class PostgresStore:
+class PostgresStore(Sessions):
     """A store that reads and publishes.
 
     Parameters
@@ -89,29 +81,21 @@ class PostgresStore:
         or go back: `known_at` still increases.
     lake : Lake, optional
         Gets a copy of all rows and ledger entries.
+    role : str, optional
+        Database role to act in; see ``Sessions``.
     """
 
     def __init__(
-        self, url: str, *, clock: Callable[[], datetime] | None = None, lake: Lake | None = None
+        self,
+        url: str,
+        *,
+        clock: Callable[[], datetime] | None = None,
+        lake: Lake | None = None,
+        role: str | None = None,
     ) -> None:
-        self._url = _parse(url)
+        super().__init__(url, role=role)
         self._clock = clock
         self.lake = lake
-        self._engine = create_engine(
-            "postgresql+psycopg://",
-            creator=self._connect,
-            isolation_level="AUTOCOMMIT",
-            pool_size=_POOL_SIZE,
-            max_overflow=_POOL_OVERFLOW,
-            pool_pre_ping=True,
-        )
-
-    @property
-    def address(self) -> str:
-        """Where the database is, without the password."""
-        host = self._url.host or self._url.query.get("host") or "localhost"
-        port = f":{self._url.port}" if self._url.port else ""
-        return f"{self._url.username or ''}@{host}{port}/{self._url.database or ''}".removeprefix("@")
 
     def migrate(self) -> None:
         """Bring the database to the current schema, and the lake's ledger up to date."""
@@ -232,6 +216,11 @@ class PostgresStore:
         query = _HEADS.format(conditions=" AND ".join(conditions) or "true")
         return [_entry(row) for row in self._fetch(query, parameters)]
 
+    def latest(self, *, known_at: datetime | None = None) -> list[LedgerEntry]:
+        """Return the last snapshot of each dataset and symbol; see ``repository.Reader``."""
+        query = summaries.LATEST.format(columns=_COLUMNS, visible=_VISIBLE)
+        return [_entry(row) for row in self._fetch(query, {"known_at": known_at})]
+
     def symbols(self, dataset: str, *, known_at: datetime | None = None) -> list[str]:
         """Return the symbols of a dataset; see ``repository.Reader``."""
         query = summaries.SYMBOLS.format(visible=_VISIBLE)
@@ -296,7 +285,8 @@ class PostgresStore:
         with self._session() as connection, connection.cursor(binary=True) as cursor:
             for kind, loader in _COUNTED.items():
                 cursor.adapters.register_loader(kind, loader)
-            return cursor.execute(_rows_query(table.name, tuple(names)), parameters).fetchall()
+            query = commented(_rows_query(table.name, tuple(names)))
+            return cursor.execute(query, parameters).fetchall()
 
     def series(
         self,
@@ -344,10 +334,6 @@ class PostgresStore:
         """Return what became known after an instant; see ``repository.Reader``."""
         return [_entry(row) for row in self._fetch(_FOLLOW, {"after": after, "limit": limit})]
 
-    def close(self) -> None:
-        """Close all connections; the store opens new ones if it is used again."""
-        self._engine.dispose()
-
     def _publish(
         self, connection: psycopg.Connection[Any], batch: Sequence[publishing.Prepared], fence: int
     ) -> tuple[list[Receipt], list[KeptPublication]]:
@@ -368,47 +354,6 @@ class PostgresStore:
         query = "SELECT purged_at IS NOT NULL FROM periscope.publications WHERE publication_id = %s"
         return any(row[0] for row in self._fetch(query, [entry.publication_id]))
 
-    def _fetch(self, query: Any, parameters: Any = None, *, binary: bool = False) -> list[tuple[Any, ...]]:
-        with self._session() as connection, connection.cursor(binary=binary) as cursor:
-            return cursor.execute(query, parameters).fetchall()
-
-    def _connect(self) -> psycopg.Connection[Any]:
-        arguments = self._url.translate_connect_args(username="user", database="dbname") | dict(
-            self._url.query
-        )
-        options = f"{_OPTIONS} {arguments.pop('options', '')}".strip()
-        return psycopg.connect(**arguments, options=options, connect_timeout=10, application_name="periscope")
-
-    @contextmanager
-    def _session(self) -> Iterator[psycopg.Connection[Any]]:
-        """Lend a pooled connection in autocommit mode."""
-        with self._translated(None):
-            pooled = self._engine.raw_connection()
-        try:
-            connection: Any = pooled.driver_connection
-            with self._translated(connection):
-                yield connection
-            if connection.closed:
-                pooled.invalidate()
-        finally:
-            pooled.close()
-
-    @contextmanager
-    def _translated(self, connection: psycopg.Connection[Any] | None) -> Iterator[None]:
-        """Turn the driver's errors of reaching and keeping the server into the store's."""
-        try:
-            yield
-        except (
-            psycopg.OperationalError,
-            psycopg.errors.UndefinedTable,
-            PoolTimeoutError,
-            DBAPIError,
-        ) as error:
-            if connection is not None and not connection.closed:
-                connection.rollback()
-            cause = error.orig if isinstance(error, DBAPIError) else error
-            raise StoreUnavailableError(f"PostgreSQL at {self.address}: {_reason(cause)}") from error
-
 
 @lru_cache(maxsize=256)
 def _rows_query(table: str, names: tuple[str, ...]) -> str:
@@ -421,25 +366,6 @@ def _rows_query(table: str, names: tuple[str, ...]) -> str:
         sql.SQL(", ").join(map(sql.Identifier, order)),
     )
     return query.as_string()
-
-
-def _parse(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise ValueError("database URL: expected postgresql://user:password@host:port/database") from None
-    if parsed.drivername.split("+")[0] not in ("postgresql", "postgres"):
-        raise ValueError(f"database URL: expected postgresql://, got {parsed.drivername}://")
-    return parsed
-
-
-def _reason(error: BaseException | None) -> str:
-    if isinstance(error, psycopg.errors.UndefinedTable):
-        return "it has no schema of ours yet; `periscope up` makes it"
-    lines = str(error).strip().splitlines() or ["no answer"]
-    if isinstance(error, psycopg.errors.DiskFull):
-        return f"{lines[0]}; free some space on the disk of the database"
-    return f"{lines[0]}; start it with `periscope up`, or check PERISCOPE_DATABASE__URL"
 
 
 def _purged(entry: LedgerEntry) -> str:

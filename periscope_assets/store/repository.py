@@ -139,6 +139,12 @@ class Reader(Protocol):
     ) -> list[LedgerEntry]:
         """Return one head per dataset, symbol and snapshot, ordered by these; ``start <= as_of < end``."""
 
+    def latest(self, *, known_at: datetime | None = None) -> list[LedgerEntry]:
+        """Return the head of the last snapshot of each dataset and symbol, whatever its status, in order.
+
+        Takes time by datasets and symbols, not by their history.
+        """
+
     def symbols(self, dataset: str, *, known_at: datetime | None = None) -> list[str]:
         """Return the symbols for which anything of a dataset is in the ledger, in order."""
 

@@ -33,3 +33,21 @@ SELECT head.* FROM unnest(%(symbols)s::text[]) AS wanted(symbol), LATERAL (
 ORDER BY symbol, as_of DESC
 """
 """The latest snapshots of each of several symbols."""
+
+LATEST = """
+WITH RECURSIVE pairs AS (
+    (SELECT dataset, symbol FROM periscope.publications ORDER BY dataset, symbol LIMIT 1)
+    UNION ALL
+    SELECT following.dataset, following.symbol FROM pairs, LATERAL (
+        SELECT dataset, symbol FROM periscope.publications
+        WHERE (dataset, symbol) > (pairs.dataset, pairs.symbol) ORDER BY dataset, symbol LIMIT 1
+    ) AS following
+)
+SELECT head.* FROM pairs, LATERAL (
+    SELECT {columns} FROM periscope.publications
+    WHERE dataset = pairs.dataset AND symbol = pairs.symbol AND {visible}
+    ORDER BY as_of DESC, known_at DESC LIMIT 1
+) AS head
+ORDER BY head.dataset, head.symbol
+"""
+"""The last snapshot of each dataset and symbol, whatever its status."""

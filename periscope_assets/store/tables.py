@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from periscope_assets.store import model_tables, surface_tables
+from periscope_assets.store import event_tables, model_tables, surface_tables
 from periscope_assets.store.columns import SCHEMA as SCHEMA
 from periscope_assets.store.columns import contract as _contract
 from periscope_assets.store.columns import count as _count
@@ -129,7 +129,7 @@ rates = _data_table(
     "zero curve",
 )
 
-GATHERED = (surface_tables, model_tables)
+GATHERED = (surface_tables, model_tables, event_tables)
 """Modules whose tables are part of this schema."""
 
 underlying_bars = _data_table(
@@ -147,6 +147,8 @@ underlying_bars = _data_table(
 )
 
 LEDGER_TABLES = frozenset({"publications", "publish_clock", "lake_outbox"})
+EVENT_TABLES = frozenset({"signal_events", "api_keys", "preferences", "audit_log"})
+"""What people do: append-only, no content of a publication."""
 PER_CONTRACT_TABLES = frozenset(
     {"options_snapshots", "quarantined_quotes", "implied_vols", "surface_quotes", "mispricings"},
 )
@@ -187,7 +189,7 @@ def table(name: str) -> Table:
 
 def data_tables() -> list[Table]:
     """Return the tables that hold rows of publications, in the order in which they are defined."""
-    return [each for each in metadata.tables.values() if each.name not in LEDGER_TABLES]
+    return [each for each in metadata.tables.values() if each.name not in LEDGER_TABLES | EVENT_TABLES]
 
 
 def natural_key(of: Table) -> list[str]:

@@ -98,10 +98,10 @@ def test_a_store_that_comes_back_is_opened_again(settings, store, monkeypatch):
     def refuse(_):
         raise StoreUnavailableError("no server at 127.0.0.1:1")
 
-    monkeypatch.setattr("periscope_assets.store.connect.open_store", refuse)
+    monkeypatch.setattr("periscope_assets.store.connect.open_reader", refuse)
     client = client_of(settings, None)
     assert client.get("/ready").headers["retry-after"] == "5"
-    monkeypatch.setattr("periscope_assets.store.connect.open_store", lambda _: store)
+    monkeypatch.setattr("periscope_assets.store.connect.open_reader", lambda _: store)
     assert client.get("/ready").json()["status"] == "ready"
 
 
@@ -279,12 +279,16 @@ def test_purged_rows_are_gone_and_not_empty(settings, store):
 
 def test_openapi_lists_what_is_built(reader):
     paths = reader.get("/openapi.json").json()["paths"]
+    of_symbol = (
+        *("surface", "chain", "forwards", "skew", "term-structure", "heston", "mispricing", "signals"),
+        *("history", "explain"),
+    )
     assert set(paths) == {
-        "/health",
-        "/ready",
-        "/v1/underlyings",
-        "/v1/surface/{symbol}",
-        "/v1/chain/{symbol}",
+        *("/health", "/ready", "/metrics", "/llms.txt", "/v1/underlyings"),
+        *(f"/v1/{name}/{{symbol}}" for name in of_symbol),
+        *("/v1/surface/{symbol}/nodes", "/v1/surface/{symbol}/parameters"),
+        *(f"/v1/signals/{{symbol}}/{{signal_id}}/{verb}" for verb in ("acknowledge", "reopen")),
+        *("/v1/price", "/v1/implied-vol", "/v1/strategy"),
     }
 
 

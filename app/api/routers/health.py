@@ -1,16 +1,21 @@
-"""Whether the process lives and whether it can serve.
+"""Whether the process lives, whether it can serve, how it fares, and what it offers.
 
-What belongs here: liveness (no database) and readiness. What does not: data.
+What belongs here: liveness (no database), readiness, metrics, the guide for language models. What does not:
+data.
 """
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.api.deps import QueriesDep
+from app.api.guide import guide
+from app.api.observed import Metrics
 from app.api.schemas import Health, Readiness
 
 router = APIRouter(tags=["operations"])
+_TEXT = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
 
 
 @router.get("/health")
@@ -23,3 +28,16 @@ def health() -> Health:
 def ready(queries: QueriesDep) -> Readiness:
     """Tell that the store answers; 503 if it does not."""
     return Readiness(status="ready", known_at=queries.watermark())
+
+
+@router.get("/metrics", response_class=Response, responses=_TEXT)  # type: ignore[arg-type]
+def metrics(request: Request) -> Response:
+    """Return counts and durations in Prometheus' text format."""
+    kept: Metrics = request.app.state.metrics
+    return Response(kept.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+@router.get("/llms.txt", response_class=Response, responses=_TEXT)  # type: ignore[arg-type]
+def llms_txt(request: Request) -> Response:
+    """Return what a language model needs to know before it asks."""
+    return Response(guide(request.app.openapi()), media_type="text/plain; charset=utf-8")

@@ -11,17 +11,10 @@ from fastapi import APIRouter
 from app.api.errors import NotBuiltError
 
 PLANNED = (
-    ("GET", "/v1/forwards/{symbol}"),
-    ("GET", "/v1/skew/{symbol}"),
-    ("GET", "/v1/heston/{symbol}"),
-    ("GET", "/v1/signals/{symbol}"),
-    ("GET", "/v1/mispricing/{symbol}"),
-    ("POST", "/v1/price"),
-    ("POST", "/v1/implied-vol"),
+    ("GET", "/v1/alerts"),
     ("GET", "/v1/stream"),
     ("GET", "/mcp"),
     ("POST", "/mcp"),
-    ("GET", "/metrics"),
 )
 
 router = APIRouter(include_in_schema=False)

@@ -2,10 +2,10 @@
 
 import dagster as dg
 
-from periscope_assets.defs.building import SINGLE_RUN, PipelineParam, build
+from periscope_assets.defs.building import SINGLE_RUN, VENDOR_POOL, PipelineParam, build
 
 
-@dg.asset(group_name="chains", kinds={"file"}, backfill_policy=SINGLE_RUN)
+@dg.asset(group_name="chains", kinds={"file"}, backfill_policy=SINGLE_RUN, pool=VENDOR_POOL)
 def raw_chain(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
     """Vendor payload, byte for byte: what has landed of a session, otherwise what the source has."""
     return build(context, pipeline)

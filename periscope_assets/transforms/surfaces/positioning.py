@@ -56,6 +56,37 @@ def rows(quotes: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({**named, **{name: [row[name] for row in found] for name in _COLUMNS}})
 
 
+def by_contract(quotes: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
+    """Return open interest, volume and gamma of every contract: what the sums of :func:`rows` are made of.
+
+    Parameters
+    ----------
+    quotes : DataFrame
+        Rows of ``options_snapshots``.
+    slices : DataFrame
+        Rows of ``surface_slices``.
+
+    Returns
+    -------
+    DataFrame
+        contract, expiry_at, expiry, root, strike, is_call, volume, open_interest, `gex_usd` (positive for
+        calls, negative for puts), `volume_ratio` and `is_unusual`.
+    """
+    ordered = slices.sort_values("expiry_at", ignore_index=True)
+    expiry = places(quotes, ordered)
+    order = np.argsort(expiry, kind="stable")
+    ends = np.searchsorted(expiry[order], np.arange(len(ordered) + 1))
+    mine = quotes.iloc[order].reset_index(drop=True)
+    volume, held, call = numbers(mine, "volume"), numbers(mine, "open_interest"), flags(mine, "is_call")
+    forward = numbers(ordered, "forward")[expiry[order]]
+    own = _gammas(ordered, quotes, order, ends) * held * forward * forward * _ONE_PERCENT
+    ratio = _ratio(volume, held)
+    names = ["contract", "expiry_at", "expiry", "root", "strike", "is_call", "volume", "open_interest"]
+    return mine[names].assign(
+        gex_usd=np.where(call, own, -own), volume_ratio=ratio, is_unusual=ratio > _UNUSUAL_RATIO
+    )
+
+
 def quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
     """Return the figures of all expiries together."""
     sums = {name: float(numbers(frame, name)[np.isfinite(numbers(frame, name))].sum()) for name in _SUMMED}
@@ -95,14 +126,19 @@ def _counted(
         calls, puts = _sum(column[call]), _sum(column[~call])
         row |= {f"call_{name}": calls, f"put_{name}": puts}
         row[f"put_call_{name}"] = puts / calls if calls > 0.0 else np.nan
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = np.where((volume >= _UNUSUAL_VOLUME) & (held > 0.0), volume / held, np.nan)
+    ratio = _ratio(volume, held)
     unusual = ratio > _UNUSUAL_RATIO
     if unusual.any():
         most = int(np.nanargmax(ratio))
         row |= {"n_unusual": int(unusual.sum()), "most_unusual": str(contract[most])}
         row["most_unusual_ratio"] = float(ratio[most])
     return row | {"max_pain_strike": _max_pain(strike, held, call), "status": Status.OK.label}
+
+
+def _ratio(volume: Floats, held: Floats) -> Floats:
+    """Return volume over open interest, absent where too little was traded or nothing is open."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where((volume >= _UNUSUAL_VOLUME) & (held > 0.0), volume / held, np.nan)
 
 
 def _sum(column: Floats) -> float:

@@ -225,7 +225,7 @@ def _quality(
 ) -> dict[str, float | int | str | bool | None]:
     mid, vendor = numbers(frame, "mid_iv"), numbers(quotes, "vendor_iv")
     usable = flags(frame, "is_otm") & (numbers(frame, "weight") > 0)
-    compared = flags(frame, "is_otm") & np.isfinite(mid) & (vendor > _SENTINEL)
+    compared = flags(frame, "is_otm") & np.isfinite(mid) & (vendor > VENDOR_SENTINEL)
     with np.errstate(all="ignore"):
         near = np.abs(np.log(terms.strike / terms.forward)) <= _NEAR_DEVIATIONS * mid * np.sqrt(terms.tau)
     difference = 1e4 * np.abs(mid - vendor)
@@ -246,7 +246,8 @@ def _statuses(status: Codes) -> list[tuple[int, int]]:
     return [(code, n) for code, n in enumerate(np.bincount(status).tolist()) if n]
 
 
-_SENTINEL = 1e-4
+VENDOR_SENTINEL = 1e-4
+"""Vendor vols up to this say that there is none."""
 _TEXTS: list[str] = labels(np.arange(len(Status))).tolist()
 _LABELS = pd.array(_TEXTS, dtype="str")
 _NAMED = ("contract", "expiry_at", "strike", "is_call")

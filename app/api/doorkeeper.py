@@ -1,0 +1,104 @@
+"""Lets in who may come in: identity, role, scope and rate of every request, before any route sees it.
+
+What belongs here: the decision and its refusals. What does not: the table of rules (``policy``), proof of
+identity (``identity``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.api.errors import problem
+from app.api.identity import ANONYMOUS, Identities, Refused
+from app.api.limits import Limiter
+from app.api.observed import redacted
+from app.api.policy import Rule, rule_for
+from app.api.trail import Trail
+from app.commands.actors import LOCAL, Actor
+from periscope_assets.store.repository import StoreUnavailableError
+
+CHALLENGE = 'Bearer realm="periscope"'
+FAILURES_PER_MINUTE = 120
+"""How often one address may present what is not believed."""
+
+
+class Doorkeeper:
+    """ASGI middleware; puts the :class:`Actor` into the state of what it lets in."""
+
+    def __init__(self, app: ASGIApp, *, identities: Identities, limiter: Limiter, trail: Trail) -> None:
+        self._app = app
+        self._identities = identities
+        self._limiter = limiter
+        self._failures = Limiter(FAILURES_PER_MINUTE)
+        self._trail = trail
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on with its actor, or answer 401, 403, 429 or 503."""
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        method = scope["method"] if scope["type"] == "http" else "WEBSOCKET"
+        rule = rule_for(method, scope["path"])
+        refusal = None if rule.role is None else await self._refusal(scope, method, rule)
+        await (refusal or self._app)(scope, receive, send)
+
+    async def _refusal(self, scope: Scope, method: str, rule: Rule) -> Response | None:
+        state, path = scope["state"], redacted(scope["path"][:200])
+        try:
+            actor = await self._identities.of(state["fields"])
+        except StoreUnavailableError as error:
+            return _problem(scope, 503, "store-unavailable", "The store can't be reached", str(error))
+        if isinstance(actor, Refused):
+            return self._not_believed(scope, f"{method} {path}", actor)
+        state["actor"] = actor
+        if actor is not LOCAL:
+            allowance = self._limiter.take(actor.name)
+            state["added"] += self._limiter.headers(allowance)
+            if not allowance.is_in_order:
+                return _too_many(scope, allowance.wait_seconds)
+        if rule.lets_in(actor):
+            return None
+        return self._not_allowed(scope, f"{method} {path}", actor, rule)
+
+    def _not_believed(self, scope: Scope, action: str, refused: Refused) -> Response:
+        address = (scope.get("client") or ("?",))[0]
+        self._trail.denied(refused.who, action, address, refused.reason)
+        allowance = self._failures.take(address)
+        if not allowance.is_in_order:
+            return _too_many(scope, allowance.wait_seconds)
+        detail = f"Authentication is required: {refused.reason}."
+        error = "" if refused.who == ANONYMOUS and "no key" in refused.reason else ', error="invalid_token"'
+        headers = {"WWW-Authenticate": CHALLENGE + error}
+        return _problem(scope, 401, "unauthenticated", "Not authenticated", detail, headers)
+
+    def _not_allowed(self, scope: Scope, action: str, actor: Actor, rule: Rule) -> Response:
+        assert rule.role is not None
+        if actor.role < rule.role:
+            detail = f"This takes the role {rule.role.label}; the caller's is {actor.role.label}."
+        else:
+            detail = f"This takes the scope {rule.scope}, which the key does not have."
+        self._trail.denied(actor.name, action, rule.scope, detail)
+        return _problem(scope, 403, "forbidden", "Not allowed", detail)
+
+
+def _too_many(scope: Scope, wait_seconds: int) -> Response:
+    detail = f"Too many requests; the next one is in order in {wait_seconds} s."
+    headers = {"Retry-After": str(max(1, wait_seconds))}
+    return _problem(scope, 429, "too-many-requests", "Too many requests", detail, headers)
+
+
+def _problem(
+    scope: Scope,
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    extra = {"Retry-After": "5"} if status == 503 else {}
+    return problem(
+        scope["state"]["request_id"], status, code, title, detail, None, {**extra, **(headers or {})}
+    )

@@ -1,0 +1,1 @@
+"""Health of the data: freshness, completeness, quarantine, lineage, vendors' vols, alerts."""

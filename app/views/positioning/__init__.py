@@ -1,0 +1,1 @@
+"""Where contracts are open: open interest, gamma, max pain, unusual activity."""

@@ -1,0 +1,1 @@
+"""Trade signals: ranked, explained, scored; and what the desk did about them."""

@@ -1,0 +1,1 @@
+"""A strategy built from the chain: payoff, greeks, scenarios, odds."""

@@ -1,0 +1,28 @@
+"""Marks that figures share: a labelled vertical line.
+
+What belongs here: small additions to a figure. What does not: any figure.
+"""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+from periscope_assets.charts.theme import Theme
+
+
+def vertical(
+    figure: go.Figure, x: float, text: str, colours: Theme, *, dash: str = "dot", low: bool = False
+) -> None:
+    """Add a vertical line with its name at the top, or at the bottom if `low`."""
+    figure.add_vline(
+        x=x,
+        line={"color": colours.muted, "width": 1.2, "dash": dash},
+        annotation={
+            "text": text,
+            "y": 0.0 if low else 1.0,
+            "yanchor": "bottom",
+            "xanchor": "left" if low else "center",
+            "font": {"size": 12, "color": colours.muted},
+            "showarrow": False,
+        },
+    )
