@@ -21,7 +21,7 @@ from periscope_assets.store.connect import open_lake, open_people, open_store
 from periscope_assets.store.lake import Lake
 from periscope_assets.store.people import People
 
-MOST_KEPT = 256
+MOST_FIGURES = 256
 """Figures and computed frames kept, for all sessions."""
 
 T = TypeVar("T")
@@ -42,7 +42,8 @@ def queries() -> Queries:
     StoreUnavailableError
         If it can't be opened; the next call tries again.
     """
-    return Queries(CachedReader(open_store(settings())))
+    reader = CachedReader(open_store(settings()))
+    return Queries(reader, remember=reader.remember)
 
 
 @st.cache_resource(show_spinner=False)
@@ -83,7 +84,7 @@ class Kept:
         How many; the one used longest ago goes first.
     """
 
-    def __init__(self, most: int = MOST_KEPT) -> None:
+    def __init__(self, most: int = MOST_FIGURES) -> None:
         self._most = most
         self._values: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = Lock()

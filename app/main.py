@@ -9,6 +9,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.views.health.view import render as health
+from app.views.heston.view import render as heston
 from app.views.overview.view import render as overview
 from app.views.positioning.view import render as positioning
 from app.views.settings.view import render as settings
@@ -30,9 +31,12 @@ PAGES = {
         (overview, "Overview", "list", "overview"),
         (surface, "Surface", "ssid_chart", "surface"),
         (term, "Term structure", "timeline", "term"),
+        (heston, "Heston", "function", "heston"),
         (signals, "Signals", "notifications_active", "signals"),
         (strategy, "Strategy", "calculate", "strategy"),
         (positioning, "Positioning", "stacked_bar_chart", "positioning"),
+    ],
+    "Operations": [
         (health, "Data health", "monitor_heart", "health"),
         (settings, "Settings", "settings", "settings"),
     ],

@@ -2,6 +2,7 @@
 
 from periscope_assets.charts.density import density
 from periscope_assets.charts.heat import heat_map
+from periscope_assets.charts.models import band_width, contract_errors, disagreement, parameters
 from periscope_assets.charts.paths import path
 from periscope_assets.charts.png import smile_png
 from periscope_assets.charts.positioning import by_strike, gamma_by_strike
@@ -14,11 +15,15 @@ from periscope_assets.charts.vendor import vendor_differences
 
 __all__ = [
     "Shade",
+    "band_width",
     "by_strike",
     "cone",
+    "contract_errors",
     "density",
+    "disagreement",
     "gamma_by_strike",
     "heat_map",
+    "parameters",
     "path",
     "payoff",
     "scenario_map",

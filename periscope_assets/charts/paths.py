@@ -62,12 +62,12 @@ def path(
             hovertemplate=f"%{{x|%d %b %Y}}<br><b>%{{y:{tickformat}}}</b><extra></extra>",
         )
     )
-    figure.update_xaxes(title_text=None, **_calendar(times))
+    figure.update_xaxes(title_text=None, **calendar_ticks(times))
     figure.update_yaxes(title_text=title, tickformat=tickformat)
     return figure
 
 
-def _calendar(times: pd.Series) -> dict[str, object]:
+def calendar_ticks(times: pd.Series) -> dict[str, object]:
     """Return ticks of whole days where there are few, or Plotly would name hours."""
     days = times.dt.normalize().drop_duplicates()
     if len(days) <= 8:

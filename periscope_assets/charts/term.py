@@ -44,9 +44,9 @@ def term_structure(
     figure = _figure(colours, uirevision)
     figure.add_trace(_points(expiries, "atm_iv", "ATM by expiry, ± 2σ", colours.line))
     figure.add_trace(_line(tenors, "variance_iv", "variance-swap vol", SERIES[1], dash="dash"))
-    figure.add_trace(
-        _line(expiries, "forward_iv", "forward vol from the expiry before", SERIES[0], shape="vh")
-    )
+    apart = expiries[expiries["tenor_days"].diff().fillna(LEAST_DAYS) >= LEAST_DAYS]
+    between = "forward vol from the expiry before"
+    figure.add_trace(_line(apart, "forward_iv", between, SERIES[0], shape="vh"))
     _mark(figure, events, [*expiries["tenor_days"], *tenors["tenor_days"]], colours)
     _days(figure, [*expiries["tenor_days"], *tenors["tenor_days"]])
     figure.update_yaxes(title_text="vol (%)", tickformat=",.4~r")

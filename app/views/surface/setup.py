@@ -13,6 +13,7 @@ from app import state
 from app.components.clock import market_time, stamp
 from app.components.preferences import zone
 from app.components.scope import Scope
+from app.components.segments import segments
 from app.queries import Queries
 from app.queries.times import rfc3339
 from periscope_assets.charts.axes import COORDINATES
@@ -57,34 +58,20 @@ class Other:
 def choose() -> Choice:
     """Draw the pickers of the page and return what is chosen."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        axis = _segments(
+        axis = segments(
             "Axis",
             state.AXIS,
             {name: AXIS_NAMES[name] for name in COORDINATES},
             "delta",
             "Log-moneyness is k = ln(strike / forward); delta is the call's, forward and undiscounted.",
         )
-        view = _segments(
+        view = segments(
             "Show", VIEW, VIEWS, "3d", "Density: risk-neutral, of one expiry. Local vol: Dupire's."
         )
         colour = "iv"
         if view in ("3d", "heat"):
-            colour = _segments("Colour by", COLOUR, COLOURS, "iv", _COLOUR_HELP)
+            colour = segments("Colour by", COLOUR, COLOURS, "iv", _COLOUR_HELP)
     return Choice(axis, view, colour)
-
-
-def _segments(label: str, name: str, names: dict[str, str], default: str, note: str) -> str:
-    state.seed(name, default, allowed=list(names))
-    chosen = st.segmented_control(
-        label,
-        list(names),
-        key=name,
-        persist_state="session",
-        required=True,
-        format_func=lambda each: names[each],
-        help=note,
-    )
-    return str(chosen)
 
 
 def pick_other(queries: Queries, scope: Scope, as_of: str | None) -> Other | None:

@@ -44,6 +44,13 @@ def skew_figure(page: Page, choice: Choice, look: str) -> go.Figure:
 
 def path_figure(page: Page, column: str, title: str, look: str) -> go.Figure:
     """Return one figure of skew over time, vol points."""
+    stamps = tuple(page.history["publication_id"].tolist())
+    return kept(
+        ("path", page.skew.symbol, stamps, column, title, look), lambda: _path(page, column, title, look)
+    )
+
+
+def _path(page: Page, column: str, title: str, look: str) -> go.Figure:
     path = 100.0 * page.history[[column, f"{column}_stderr"]]
     return charts.path(
         page.history["as_of"],

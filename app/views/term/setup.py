@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from app import state
+from app.components.segments import segments
 
 DELTA, TENOR = "skew_delta", "tenor"
 DELTAS = {"25": "25Δ", "10": "10Δ"}
@@ -33,20 +33,6 @@ class Choice:
 def choose() -> Choice:
     """Draw the pickers of the page and return what is chosen."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        delta = _segments("Delta of the skew", DELTA, DELTAS, "25", "Forward, undiscounted, by magnitude.")
-        tenor = _segments("Maturity of the history", TENOR, TENORS, "30", "Constant, in calendar days.")
+        delta = segments("Delta of the skew", DELTA, DELTAS, "25", "Forward, undiscounted, by magnitude.")
+        tenor = segments("Maturity of the history", TENOR, TENORS, "30", "Constant, in calendar days.")
     return Choice(int(delta), float(tenor))
-
-
-def _segments(label: str, name: str, names: dict[str, str], default: str, note: str) -> str:
-    state.seed(name, default, allowed=list(names))
-    chosen = st.segmented_control(
-        label,
-        list(names),
-        key=name,
-        persist_state="session",
-        required=True,
-        format_func=lambda each: names[each],
-        help=note,
-    )
-    return str(chosen)
