@@ -95,7 +95,7 @@ def submit(
         backfill_timestamp=time.time(),
         tags={"periscope/universe": universe},
         dynamic_partitions_store=instance,
-        asset_graph_subset=AssetGraphSubset(
+        asset_graph_subset=AssetGraphSubset(  # type: ignore[call-arg]
             partitions_subsets_by_asset_key=subsets, non_partitioned_asset_keys=set()
         ),
         title=f"{universe} {days[0]} to {days[-1]}, {len(days)} dates",
