@@ -78,7 +78,8 @@ def create_app(
     far = None if api.redis_url is None else InRedis(api.redis_url.get_secret_value())
     state.contents = Layered(InMemory(api.cache_bytes // 2), far, state.metrics)
     state.freshness = Freshness(lambda: state.store.queries().watermark())
-    state.trail, state.tracing = Trail(state.people), Tracing(api.otlp_endpoint, exporter)
+    state.trail = Trail(None if store is not None and people is None else state.people)
+    state.tracing = Tracing(api.otlp_endpoint, exporter)
     errors.install(app)
     for module in (health, market, models, signals, compute, planned):
         app.include_router(module.router)
@@ -100,7 +101,7 @@ def _wrap(app: FastAPI, settings: Settings) -> None:
         limiter=Limiter(api.requests_per_minute),
         trail=state.trail,
     )
-    app.add_middleware(Guard, origin_ports=ports, settings=api)
+    app.add_middleware(Guard, origin_ports=ports, settings=api, trail=state.trail)
     app.add_middleware(
         Front,
         metrics=state.metrics,
