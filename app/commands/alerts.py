@@ -45,7 +45,7 @@ def acknowledge(
         raise ValueError(f"until: expected a time with UTC offset within {LONGEST.days} days from now")
     if note is not None and (len(note) > LONGEST_NOTE or "\0" in note):
         raise ValueError(f"note: expected at most {LONGEST_NOTE} characters")
-    details = {"until": until.astimezone(UTC).isoformat(), "note": note}
+    details: dict[str, object] = {"until": until.astimezone(UTC).isoformat(), "note": note}
     return _add(people, actor, incident, ACKNOWLEDGED, details)
 
 

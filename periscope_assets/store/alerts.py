@@ -14,7 +14,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from periscope_assets.store.people import AlertEvent, People
+from periscope_assets.store.people import AlertEvent, People, alert_event
 
 ACTOR = "periscope"
 """Who raises, resolves and sends."""
@@ -37,7 +37,7 @@ WHERE kind IN ('raised', 'resolved', 'reminded') AND NOT EXISTS (
 ORDER BY event_id LIMIT %(limit)s
 """
 _TOLD = """
-SELECT event.event_id, event.incident, delivery.channel, delivery.kind, delivery.note
+SELECT event.event_id, event.incident, event.kind, delivery.channel, delivery.kind, delivery.note
 FROM periscope.alert_events AS event JOIN periscope.alert_deliveries AS delivery
     ON delivery.alert_id = event.event_id AND delivery.kind IN ('decided', 'suppressed')
 WHERE event.incident = ANY(%(incidents)s)
@@ -95,6 +95,7 @@ class Told:
 
     alert_id: int
     incident: str
+    event: str
     channel: str
     kind: str
     note: str | None
@@ -119,7 +120,7 @@ class AlertLog(People):
 
     def undecided(self, limit: int) -> list[AlertEvent]:
         """Return events that ought to be told and of which nothing is decided, oldest first."""
-        return [_event(row) for row in self._fetch(_UNDECIDED, {"limit": limit})]
+        return [alert_event(row) for row in self._fetch(_UNDECIDED, {"limit": limit})]
 
     def told(self, incidents: Sequence[str]) -> list[Told]:
         """Return what was decided about events of some incidents, in that order."""
@@ -128,7 +129,7 @@ class AlertLog(People):
     def pending(self, channel: str, now: datetime, limit: int) -> list[Pending]:
         """Return what is due on a channel and not sent: least often tried first, then oldest first."""
         rows = self._fetch(_PENDING, {"channel": channel, "now": now, "limit": limit})
-        return [Pending(_event(row[:6]), row[6], row[7].astimezone(UTC), row[8]) for row in rows]
+        return [Pending(alert_event(row[:6]), row[6], row[7].astimezone(UTC), row[8]) for row in rows]
 
     def record(self, deliveries: Sequence[Delivery], now: datetime) -> None:
         """Write down deliveries, all or none."""
@@ -160,8 +161,3 @@ class AlertLog(People):
             finally:
                 if is_sole and not connection.closed:
                     connection.execute("SELECT pg_advisory_unlock(%s)", [_SENDER_LOCK])
-
-
-def _event(row: Sequence[Any]) -> AlertEvent:
-    number, at, actor, incident, kind, details = row
-    return AlertEvent(number, at.astimezone(UTC), actor, incident, kind, details or {})

@@ -161,12 +161,12 @@ class People(Sessions):
     ) -> list[AlertEvent]:
         """Return the events of incidents that are open, or were at a time, since they were raised last."""
         asked = {"incidents": None if incidents is None else list(incidents), "until": until}
-        return [AlertEvent(*map(_utc, row[:5]), row[5] or {}) for row in self._fetch(_OPEN_ALERTS, asked)]
+        return [alert_event(row) for row in self._fetch(_OPEN_ALERTS, asked)]
 
     def recent_alerts(self, *, limit: int, until: datetime | None = None) -> list[AlertEvent]:
         """Return the events of the incidents that were raised last, oldest first."""
         rows = self._fetch(_RECENT_ALERTS, {"limit": limit, "until": until})
-        return [AlertEvent(*map(_utc, row[:5]), row[5] or {}) for row in rows]
+        return [alert_event(row) for row in rows]
 
     def add_key_event(
         self, act: Act | None, *, actor: str, key_id: str, kind: str, details: dict[str, Any] | None = None
@@ -233,6 +233,12 @@ class People(Sessions):
 
     def _now(self) -> datetime | None:
         return self._clock() if self._clock is not None else None
+
+
+def alert_event(row: Sequence[Any]) -> AlertEvent:
+    """Return the event that a row of ``alert_events`` is."""
+    number, at, actor, incident, kind, details = row
+    return AlertEvent(number, at.astimezone(UTC), actor, incident, kind, details or {})
 
 
 def _utc(value: Any) -> Any:
