@@ -288,6 +288,7 @@ def test_openapi_lists_what_is_built(reader):
         *(f"/v1/{name}/{{symbol}}" for name in of_symbol),
         *("/v1/surface/{symbol}/nodes", "/v1/surface/{symbol}/parameters"),
         *(f"/v1/signals/{{symbol}}/{{signal_id}}/{verb}" for verb in ("acknowledge", "reopen")),
+        *("/v1/alerts", "/v1/alerts/acknowledge", "/v1/alerts/reopen"),
         *("/v1/price", "/v1/implied-vol", "/v1/strategy"),
     }
 

@@ -11,7 +11,6 @@ from fastapi import APIRouter
 from app.api.errors import NotBuiltError
 
 PLANNED = (
-    ("GET", "/v1/alerts"),
     ("GET", "/v1/stream"),
     ("GET", "/mcp"),
     ("POST", "/mcp"),
