@@ -12,7 +12,6 @@ from app.api.errors import NotBuiltError
 
 PLANNED = (
     ("GET", "/v1/alerts"),
-    ("GET", "/v1/stream"),
     ("GET", "/mcp"),
     ("POST", "/mcp"),
 )
