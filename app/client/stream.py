@@ -95,9 +95,7 @@ class Stream:
                         yield message
             except InvalidStatus as refused:
                 if refused.response.status_code in _FINAL:
-                    raise PermissionError(
-                        f"{self._address} answers {refused.response.status_code}"
-                    ) from None
+                    raise PermissionError(f"{self._address} answers {refused.response.status_code}") from None
             except (OSError, WebSocketException, TimeoutError):
                 pass
             finally:

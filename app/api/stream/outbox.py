@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 
-from app.api.stream.messages import MOST_QUEUED
+from app.api.stream import messages
 from app.queries.feed import Topic
 
 
@@ -17,12 +17,12 @@ class Outbox:
 
     Parameters
     ----------
-    most : int
+    most : int, optional
         Messages that may wait.
     """
 
-    def __init__(self, most: int = MOST_QUEUED) -> None:
-        self._most = most
+    def __init__(self, most: int | None = None) -> None:
+        self._most = messages.MOST_QUEUED if most is None else most
         self._waiting: deque[tuple[Topic | None, int, bytes]] = deque()
         self._wake = asyncio.Event()
         self._sent: dict[Topic, int] = {}

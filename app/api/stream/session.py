@@ -46,7 +46,6 @@ class Session:
     request_id, trace_id : str
     still_welcome : callable
         Asked now and then, so that a key that is revoked ends its streams too.
-    most_queued : int
     """
 
     def __init__(
@@ -56,14 +55,13 @@ class Session:
         request_id: str,
         trace_id: str,
         still_welcome: StillWelcome,
-        most_queued: int = messages.MOST_QUEUED,
     ) -> None:
         self._socket = socket
         self._hub = hub
         self._request_id = request_id
         self._trace_id = trace_id
         self._still_welcome = still_welcome
-        self._outbox = Outbox(most_queued)
+        self._outbox = Outbox()
         self._lock = asyncio.Lock()
         self._limiter = Limiter(messages.MESSAGES_PER_MINUTE)
 
