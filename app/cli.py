@@ -168,6 +168,25 @@ def export(
 
 
 @app.command()
+def backfill(
+    universe: Annotated[str, typer.Option(help="A configured universe, or a symbol.")],
+    from_: Annotated[str, typer.Option("--from", help="First date, YYYY-MM-DD.")],
+    to: Annotated[str, typer.Option("--to", help="Last date, YYYY-MM-DD.")],
+    everything: Annotated[
+        bool, typer.Option("--all", help="Also dates that are there and of the current method.")
+    ] = False,
+    by_daemon: Annotated[
+        bool, typer.Option("--daemon", help="Hand it to Dagster's daemon instead of waiting for it.")
+    ] = False,
+) -> None:
+    """Build the dates of a universe that are missing or stale, in batches; run it again to go on."""
+    from app.terminal import backfill as command
+
+    if not command.backfill(from_, to, universe, everything=everything, by_daemon=by_daemon):
+        raise typer.Exit(1)
+
+
+@app.command()
 def backtest(
     universe: Annotated[str, typer.Option(help="A configured universe, or a symbol.")],
     from_: Annotated[str, typer.Option("--from", help="First session of the signals, YYYY-MM-DD.")],

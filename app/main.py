@@ -9,12 +9,14 @@ from __future__ import annotations
 import streamlit as st
 
 from app.views.health.view import render as health
+from app.views.heston.view import render as heston
 from app.views.overview.view import render as overview
 from app.views.positioning.view import render as positioning
 from app.views.settings.view import render as settings
 from app.views.signals.view import render as signals
 from app.views.strategy.view import render as strategy
 from app.views.surface.view import render as surface
+from app.views.term.view import render as term
 
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
@@ -28,9 +30,13 @@ PAGES = {
     "": [
         (overview, "Overview", "list", "overview"),
         (surface, "Surface", "ssid_chart", "surface"),
+        (term, "Term structure", "timeline", "term"),
+        (heston, "Heston", "function", "heston"),
         (signals, "Signals", "notifications_active", "signals"),
         (strategy, "Strategy", "calculate", "strategy"),
         (positioning, "Positioning", "stacked_bar_chart", "positioning"),
+    ],
+    "Operations": [
         (health, "Data health", "monitor_heart", "health"),
         (settings, "Settings", "settings", "settings"),
     ],

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import dagster as dg
 
@@ -36,6 +36,7 @@ from periscope_assets.settings import Settings
 
 _ASSETS = (*CHAINS, *REFERENCE, *SURFACES, *MODELS, *SIGNALS)
 _RULES = (*CHAIN_RULES, *SURFACE_RULES, *MODEL_RULES, *SIGNAL_RULES)
+_MOST_AGE = timedelta(minutes=60)
 _RANGE_START, _RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -78,6 +79,7 @@ def build_definitions(settings: Settings, **overrides: object) -> dg.Definitions
         asset_checks=[
             *(checks.complete_check(asset.key.to_user_string(), days) for asset in assets),
             *(checks.rule_check(rule, days) for rule in _RULES),
+            checks.fresh_check("option_quotes", days, _MOST_AGE),
         ],
         jobs=[build_surfaces, snapshot_surfaces, fit_models, retain],
         schedules=schedules(settings),
@@ -107,7 +109,11 @@ def _with_policy(
             automation_condition=carry_through() if above else None,
         )
 
-    return asset.map_asset_specs(policy)
+    mapped = asset.map_asset_specs(policy)
+    batches = dg.BackfillPolicy.multi_run(max_partitions_per_run=settings.runs.batch_days)
+    return dg.AssetsDefinition.dagster_internal_init(
+        **{**mapped.get_attributes_dict(), "backfill_policy": batches}
+    )
 
 
 @dg.definitions

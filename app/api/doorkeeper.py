@@ -21,18 +21,19 @@ from app.commands.actors import LOCAL, Actor
 from periscope_assets.store.repository import StoreUnavailableError
 
 CHALLENGE = 'Bearer realm="periscope"'
-FAILURES_PER_MINUTE = 120
-"""How often one address may present what is not believed."""
 
 
 class Doorkeeper:
-    """ASGI middleware; puts the :class:`Actor` into the state of what it lets in."""
+    """ASGI middleware; puts the :class:`Actor` into the state of what it lets in.
+
+    Whoever is not believed has the same rate as a key, by address.
+    """
 
     def __init__(self, app: ASGIApp, *, identities: Identities, limiter: Limiter, trail: Trail) -> None:
         self._app = app
         self._identities = identities
         self._limiter = limiter
-        self._failures = Limiter(FAILURES_PER_MINUTE)
+        self._failures = Limiter(limiter.per_minute)
         self._trail = trail
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -11,17 +11,20 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
+from datetime import UTC, datetime
+from functools import cache, partial
 from time import perf_counter
 from typing import Any
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+_NAME = "periscope.api"
 _SECRETS = (
-    (re.compile(r"psk_([0-9a-f]{12})_[A-Za-z0-9_-]+"), r"psk_\1_***"),
+    (re.compile(r"psk_(?:([0-9a-f]{12})_)?[A-Za-z0-9_-]+"), r"psk_\1_***"),
     (re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.?[A-Za-z0-9_-]*"), "***"),
     (re.compile(r"(://[^:/@\s\"]*):[^@/\s\"]+@"), r"\1:***@"),
+    (re.compile(r"(?i)(bearer )[^\s,\"']+"), r"\1***"),
     (re.compile(r"(?i)(password|authorization|bearer|secret)([=: ]+)[^\s,\"']+"), r"\1\2***"),
 )
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -66,8 +69,8 @@ class Metrics:
             registry=self.registry,
         )
         self._lookups: dict[str, list[int]] = {"reply": [0, 0], "content": [0, 0]}
-        for cache in self._lookups:
-            self._hit_rate.labels(cache).set_function(partial(self._rate, cache))
+        for name in self._lookups:
+            self._hit_rate.labels(name).set_function(partial(self._rate, name))
         self._children: dict[tuple[str, ...], Any] = {}
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -120,31 +123,28 @@ def redacted(text: str) -> str:
     return text
 
 
-def _render(_logger: Any, _name: str, event: Any) -> str:
+class JsonLines(logging.Formatter):
+    """Makes a line of JSON of what other libraries log; what is one already stays."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        if record.name == _NAME:
+            return record.getMessage()
+        event = {"event": record.getMessage(), "logger": record.name, "level": record.levelname.lower()}
+        event["at"] = datetime.fromtimestamp(record.created, UTC).isoformat()
+        if record.exc_info:
+            event["exception"] = self.formatException(record.exc_info)
+        return _rendered(None, "", event)
+
+
+def _rendered(_logger: Any, _name: str, event: Any) -> str:
     return redacted(json.dumps(event, default=str, ensure_ascii=False))
 
 
 def configure_logs(level: int = logging.INFO) -> None:
     """Make every event one JSON line on stderr, those of other libraries included."""
-    shared: list[Any] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-        structlog.processors.format_exc_info,
-    ]
-    structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render],
-        )
-    )
+    handler.setFormatter(JsonLines())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
@@ -153,6 +153,20 @@ def configure_logs(level: int = logging.INFO) -> None:
         logging.getLogger(name).propagate = True
 
 
+@cache
 def logger() -> Any:
-    """Return the logger of the API."""
-    return structlog.get_logger("periscope.api")
+    """Return the logger of the API: one JSON line for each event, however the process logs otherwise.
+
+    Exceptions are told by message and place, never with the values of variables.
+    """
+    return structlog.wrap_logger(
+        logging.getLogger(_NAME),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        processors=[
+            structlog.stdlib.filter_by_level,
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+            structlog.processors.format_exc_info,
+            _rendered,
+        ],
+    )

@@ -144,5 +144,5 @@ def _table(frame: pd.DataFrame) -> pa.Table:
             column = pd.Series(
                 [None if value is None else json.dumps(plain(value)) for value in column], dtype="str"
             )
-        columns[name] = pa.Array.from_pandas(column, from_pandas=True)
+        columns[name] = pa.Array.from_pandas(column)
     return pa.table(columns)

@@ -10,14 +10,19 @@ from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
-import plotly.io
 import streamlit as st
 
 from app.components import export
 
+UNUSED = [
+    *("lasso2d", "select2d", "autoScale2d", "zoomIn2d", "zoomOut2d", "pan2d", "zoom2d"),
+    *("zoom3d", "pan3d", "orbitRotation", "tableRotation", "resetCameraLastSave3d"),
+]
+"""Buttons for what the mouse does anyway; saving the picture and starting over stay."""
+
 
 def draw(
-    figure: go.Figure | str,
+    figure: go.Figure,
     *,
     key: str,
     alt: str,
@@ -29,8 +34,8 @@ def draw(
 
     Parameters
     ----------
-    figure : Figure or str
-        A Plotly figure or its JSON; kept as JSON by version of its data, it need not be built again.
+    figure : Figure
+        Kept by version of its data (``app.cache.kept``), it need not be built again.
     key : str
         Of the element: as long as it stays, camera and zoom do.
     alt : str
@@ -44,13 +49,17 @@ def draw(
     """
     image = {"format": "png", "scale": 2, "filename": name}
     st.plotly_chart(
-        plotly.io.from_json(figure, skip_invalid=True) if isinstance(figure, str) else figure,
+        figure,
         theme=None,
         key=key,
-        config={"displaylogo": False, "displayModeBar": True, "toImageButtonOptions": image,
-                "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d"]},
+        config={
+            "displaylogo": False,
+            "displayModeBar": True,
+            "toImageButtonOptions": image,
+            "modeBarButtonsToRemove": UNUSED,
+        },
         alt=alt,
-    )  # fmt: skip
+    )
     if numbers is not None:
         table(numbers, name=name, columns=columns)
 

@@ -13,12 +13,12 @@ import pandas as pd
 from app.queries.answer import Answer
 from app.queries.locate import QUOTES
 from app.queries.overview import SKEW, SURFACE, summary
+from app.queries.paths import skew_path
 from periscope_assets.store.repository import NO_SESSION, PUBLISHED, REJECTED, LedgerEntry, Reader
 
 SIGNALS = "trade_signals"
 TENOR_DAYS, FAR_TENOR_DAYS = 30.0, 91.0
 TREND = timedelta(days=45)
-DAY, INSTANT = timedelta(days=1), timedelta(microseconds=1)
 _FIGURES = (
     *("atm_iv", "atm_iv_stderr", "rr_25", "rr_25_stderr", "slope", "iv_rank", "iv_percentile", "n_history"),
     *("variance_iv", "realized_vol", "variance_risk_premium"),
@@ -93,7 +93,7 @@ def _skew(
     """Return the figures of the surface's own snapshot, nothing if they are not published."""
     if skew is None or surface is None or skew.as_of != surface.as_of:
         return {}
-    path = tenor_path(reader, skew.symbol, skew.as_of - TREND, skew.as_of, known_at)
+    path = skew_path(reader, skew.symbol, skew.as_of, known_at, columns=("atm_iv",), length=TREND)
     rows = reader.rows(skew, SKEW)
     constant = rows[rows["basis"] == "constant_maturity"].set_index("tenor_days")
     if TENOR_DAYS not in constant.index:
@@ -107,28 +107,6 @@ def _skew(
         "term_slope": None if far is None else far - near["atm_iv"],
         "trend": path["atm_iv"].dropna().tolist(),
     }
-
-
-def tenor_path(
-    reader: Reader,
-    symbol: str,
-    start: datetime,
-    until: datetime,
-    known_at: datetime,
-    columns: tuple[str, ...] = ("atm_iv",),
-    tenor_days: float = TENOR_DAYS,
-) -> pd.DataFrame:
-    """Return figures of skew at a constant maturity, of each day's last snapshot up to `until`."""
-    return reader.series(
-        SKEW,
-        symbol,
-        start=start,
-        end=until + INSTANT,
-        every=DAY,
-        known_at=known_at,
-        columns=columns,
-        only={"basis": "constant_maturity", "tenor_days": tenor_days},
-    )
 
 
 def _signals(signals: LedgerEntry | None, surface: LedgerEntry | None) -> dict[str, object]:

@@ -11,13 +11,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from periscope_assets.store.repository import PUBLISHED, LedgerEntry, Reader
 
 _ENTRY_BYTES, _OVERHEAD_BYTES = 2_000, 500
+
+T = TypeVar("T")
 
 
 class CachedReader:
@@ -170,6 +172,19 @@ class CachedReader:
         found: pd.DataFrame = self._remembered(key, lambda: self._reader.rows(entry, table))
         return found.copy(deep=False)
 
+    def remember(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what `make` computed of published rows before, or computes now.
+
+        Parameters
+        ----------
+        key : hashable
+            Names what is computed, and the publications of which.
+        make : callable
+            What it returns is shared: nobody may change it.
+        """
+        found: T = self._remembered(("computed", key), make)
+        return found
+
     def _final_answer(self, known_at: datetime | None, key: Hashable, read: Callable[[], Any]) -> Any:
         """Return what `read` does; remember it where `known_at` is a time that the watermark has passed."""
         is_final = known_at is not None and known_at <= self._final
@@ -201,4 +216,6 @@ def _size(value: object) -> int:
     """Return how many bytes an answer takes, roughly."""
     if isinstance(value, pd.DataFrame):
         return int(value.memory_usage(deep=True).sum()) + _OVERHEAD_BYTES
+    if isinstance(value, dict):
+        return sum(map(_size, value.values()))
     return _OVERHEAD_BYTES + _ENTRY_BYTES * (len(value) if isinstance(value, list) else 1)

@@ -6,7 +6,7 @@ SQL, HTTP, widgets, formulas.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 
 import pandas as pd
@@ -17,6 +17,7 @@ from app.queries.board import board
 from app.queries.chain import join_quotes, only_expiry, unpack_rejected
 from app.queries.errors import InvalidParameterError
 from app.queries.locate import QUOTES, Located, ask, history, known_time, locate
+from app.queries.paths import heston_path, skew_path
 from app.queries.surface import check_grid, surface_grid_points
 from app.queries.times import TimeLike
 from periscope_assets.store.repository import LedgerEntry, Reader
@@ -24,6 +25,9 @@ from periscope_assets.store.tables import DATASETS
 
 SURFACE_POINTS = 21
 SURFACE_TABLES = ("surface_slices", "surface_certificates", "svi_slices")
+
+
+Remember = Callable[[Hashable, Callable[[], dict[str, pd.DataFrame]]], dict[str, pd.DataFrame]]
 
 
 class Queries:
@@ -34,11 +38,14 @@ class Queries:
     store : Reader
     lazy : bool
         Read an answer's rows when they are first looked at: whoever has them rendered already never does.
+    remember : callable, optional
+        Keeps frames once they are built, by content; see ``CachedReader.remember``. Else they are built anew.
     """
 
-    def __init__(self, store: Reader, *, lazy: bool = False) -> None:
+    def __init__(self, store: Reader, *, lazy: bool = False, remember: Remember | None = None) -> None:
         self._store = store
         self._lazy = lazy
+        self._remember = remember
 
     def watermark(self) -> datetime:
         """Return the latest time for which everything known is final."""
@@ -147,6 +154,18 @@ class Queries:
         """Return the Heston fit; see :meth:`read`."""
         return self.read("heston_fit", symbol, as_of=as_of, known_at=known_at)
 
+    def skew_path(
+        self, symbol: str, *, as_of: TimeLike = None, known_at: TimeLike = None, tenor_days: float = 30.0
+    ) -> pd.DataFrame:
+        """Return a year of skew at a constant maturity up to a time, a row for each day; see ``paths``."""
+        until, known = self._until("skew_metrics", symbol, as_of, known_at)
+        return skew_path(self._store, symbol, until, known, tenor_days=tenor_days)
+
+    def heston_path(self, symbol: str, *, as_of: TimeLike = None, known_at: TimeLike = None) -> pd.DataFrame:
+        """Return a year of Heston fits up to a time, a row for each day; see ``paths``."""
+        until, known = self._until("heston_fit", symbol, as_of, known_at)
+        return heston_path(self._store, symbol, until, known)
+
     def signals(self, symbol: str, *, as_of: TimeLike = None, known_at: TimeLike = None) -> Answer:
         """Return trade signals, best first; see :meth:`read`."""
         return self.read("trade_signals", symbol, as_of=as_of, known_at=known_at)
@@ -243,6 +262,12 @@ class Queries:
         """Return the last snapshot of each dataset and symbol, whatever its status."""
         return self._store.latest(known_at=known_time(self._store, known_at))
 
+    def _until(
+        self, dataset: str, symbol: str, as_of: TimeLike, known_at: TimeLike
+    ) -> tuple[datetime, datetime]:
+        asked = ask(self._store, dataset, symbol, as_of, known_at, None)
+        return asked.as_of or asked.known_at, asked.known_at
+
     def _frames(self, entry: LedgerEntry) -> dict[str, pd.DataFrame]:
         return {name: _content(self._store.rows(entry, name)) for name in DATASETS[entry.dataset]}
 
@@ -287,6 +312,7 @@ class Queries:
         entry = found.entry
         parts = {each.dataset: each.version for each in (entry, beside) if each is not None}
         is_lazy = self._lazy and entry.purged_at is None
+        key = content_key(name, entry.symbol, entry.as_of, parts, question or {})
         return Answer(
             dataset=name,
             symbol=entry.symbol,
@@ -298,11 +324,20 @@ class Queries:
             source=entry.source,
             run_id=entry.run_id,
             quality=entry.quality,
-            frames=Deferred(build) if is_lazy else build(),
+            frames=Deferred(build) if is_lazy else self._built(key, entry, build),
             parts=parts,
             warnings=found.warnings,
-            key=content_key(name, entry.symbol, entry.as_of, parts, question or {}),
+            key=key,
         )
+
+    def _built(
+        self, key: str, entry: LedgerEntry, build: Callable[[], Mapping[str, pd.DataFrame]]
+    ) -> dict[str, pd.DataFrame]:
+        """Return frames of a content, each the caller's own (copy on write)."""
+        if self._remember is None or entry.purged_at is not None:
+            return dict(build())
+        frames = self._remember(key, lambda: dict(build()))
+        return {name: frame.copy(deep=False) for name, frame in frames.items()}
 
 
 def _content(frame: pd.DataFrame) -> pd.DataFrame:

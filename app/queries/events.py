@@ -12,12 +12,14 @@ from datetime import date, timedelta
 
 from periscope_analytics.conventions import UTC08, listing
 from periscope_assets.settings import Settings
+from periscope_assets.sources import files
 from periscope_assets.sources.base import SourceError
 from periscope_assets.sources.calendars import ALWAYS, sessions
-from periscope_assets.sources.dividends import Schedules, load_dividends
+from periscope_assets.sources.dividends import Schedules, parse_dividends
 from periscope_assets.sources.events import Event, load_events
 
 QUARTERS = (3, 6, 9, 12)
+MONTHLY, QUARTERLY = "monthly expiration", "quarterly expiration"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ def open_book(settings: Settings) -> EventBook:
     dividends: Schedules = {}
     try:
         scheduled = () if source.events is None else load_events(source.events)
-        dividends = {} if source.dividends is None else load_dividends(source.dividends)
+        if (path := source.dividends) is not None:
+            dividends = parse_dividends(files.read_bytes(path), path.name)
     except (SourceError, OSError) as error:
         problems.append(f"Events could not be read: {error}")
     return EventBook(scheduled, dividends, tuple(problems))
@@ -69,7 +72,7 @@ def _expirations(symbol: str, calendar: str, start: date, end: date) -> Iterator
     while date(year, month, 1) <= end:
         fridays = [week[FRIDAY] for week in monthcalendar(year, month) if week[FRIDAY]]
         day = _session_before(calendar, date(year, month, fridays[-1] if is_coin else fridays[2]))
-        yield Event(day, f"{'quarterly' if month in QUARTERS else 'monthly'} expiration", symbol)
+        yield Event(day, QUARTERLY if month in QUARTERS else MONTHLY, symbol)
         year, month = (year, month + 1) if month < 12 else (year + 1, 1)
 
 

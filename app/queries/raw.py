@@ -13,6 +13,7 @@ from app.queries.strategy import beside
 from periscope_assets.sources.base import SourceError
 from periscope_assets.sources.files import decompress
 from periscope_assets.store.lake import LakeCorruptError
+from periscope_assets.store.repository import StoreUnavailableError
 
 RAW = "raw_chain"
 LONGEST = 4000
@@ -54,7 +55,7 @@ def raw_line(queries: Queries, lake: RawBytes, quotes: Located, line: int) -> Ra
         content = decompress(lake.read_raw(digest), name or "raw bytes")
     except FileNotFoundError:
         return RawLine(None, "the lake does not hold these bytes", digest, name)
-    except (LakeCorruptError, SourceError, OSError) as error:
+    except (LakeCorruptError, SourceError, StoreUnavailableError, OSError) as error:
         return RawLine(None, f"the lake's object can't be read: {error}", digest, name)
     if b"\0" in content[:1024]:
         return RawLine(None, "the file is binary: its rows have no lines", digest, name)

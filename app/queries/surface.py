@@ -78,7 +78,7 @@ def surface_grid_points(
         .assign(
             log_moneyness=k,
             strike=frame["forward"].to_numpy(dtype=np.float64) * np.exp(k),
-            delta=_call_delta(iv, k, tau),
+            delta=call_delta(iv, k, tau),
             iv=iv,
             total_variance=w,
         )
@@ -104,11 +104,11 @@ def check_grid(coordinate: str, points: int) -> None:
 def _nodes(params: SliceParams, ends: Floats, coordinate: str, points: int, wing_delta: float) -> Floats:
     """Return the log-moneynesses of one expiry."""
     k = np.linspace(ends[0], ends[1], _FINE)
-    delta = _call_delta(params.iv(k), k, params.tau)
+    delta = call_delta(params.iv(k), k, params.tau)
     inside = k[(delta >= wing_delta) & (delta <= 1.0 - wing_delta)]
     if len(inside) > 1:
         k = np.linspace(inside[0], inside[-1], _FINE)
-        delta = _call_delta(params.iv(k), k, params.tau)
+        delta = call_delta(params.iv(k), k, params.tau)
     return _spread(k, delta, coordinate, points)
 
 
@@ -123,5 +123,6 @@ def _spread(k: Floats, delta: Floats, coordinate: str, points: int) -> Floats:
     return np.asarray(np.interp(-targets, -delta[falling], k[falling]), dtype=np.float64)
 
 
-def _call_delta(iv: Floats, k: Floats, tau: float | Floats) -> Floats:
+def call_delta(iv: Floats, k: Floats, tau: float | Floats) -> Floats:
+    """Return forward, undiscounted deltas of calls."""
     return np.asarray(greeks(1.0, np.exp(k), tau, iv, True).delta, dtype=np.float64)

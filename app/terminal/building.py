@@ -88,8 +88,8 @@ def materialize(session: str, universe: str, selection: str | None) -> bool:
     """Build one partition; return whether every symbol could be built."""
     settings = load_settings()
     when_built = day(session, "--date")
-    _check_universe(settings, universe)
-    _check_dates(settings, "--date", when_built, when_built)
+    check_universe(settings, universe)
+    check_dates(settings, "--date", when_built, when_built)
     names = None if selection is None else _check_selection(selection)
     with dagster_instance(settings) as instance:
         lines = build(settings, instance, universe, when_built, when_built, selection=names)
@@ -97,7 +97,13 @@ def materialize(session: str, universe: str, selection: str | None) -> bool:
     return not any(line.error for line in lines)
 
 
-def _check_universe(settings: Settings, universe: str) -> None:
+def check_universe(settings: Settings, universe: str) -> None:
+    """Refuse what is neither a configured universe nor a symbol.
+
+    Raises
+    ------
+    UserError
+    """
     try:
         settings.members(universe)
     except ValueError:
@@ -106,7 +112,13 @@ def _check_universe(settings: Settings, universe: str) -> None:
         raise UserError(f"--universe {universe[:40]!r}: {text}") from None
 
 
-def _check_dates(settings: Settings, option: str, start: date, end: date) -> None:
+def check_dates(settings: Settings, option: str, start: date, end: date) -> None:
+    """Refuse dates that are no partitions by now.
+
+    Raises
+    ------
+    UserError
+    """
     today = datetime.now(NEW_YORK).date()
     if not settings.first_date <= start <= end <= today:
         raise UserError(
@@ -145,9 +157,9 @@ def demo(exit_after: bool, through: str | None) -> None:
     settings = load_settings()
     until = datetime.now(UTC) if through is None else day(through, "--through")
     if not isinstance(until, datetime):
-        _check_dates(settings, "--through", until, until)
+        check_dates(settings, "--through", until, until)
     start, end = last_sessions(until)
-    _check_dates(settings, "--through", start, end)
+    check_dates(settings, "--through", start, end)
     if exit_after:
         fill(settings, start, end)
         return

@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from periscope_assets.charts.axes import Coordinate, coordinate
-from periscope_assets.charts.theme import Theme, template, theme
+from periscope_assets.charts.theme import Theme, faint, template, theme
 
 _WHY = ["is_call", "strike", "bid", "ask", "why", "detail"]
 
@@ -32,7 +32,8 @@ def smile(
         strike, log_moneyness, delta, is_call, bid_iv, mid_iv, ask_iv (decimals), status; one row for each
         quote.
     curve : DataFrame
-        strike, log_moneyness, delta (of the call), iv (decimal), in the order of strikes; may be empty.
+        strike, log_moneyness, delta (of the call), iv (decimal), in the order of strikes; may be empty. With
+        iv_stderr there is a band of two errors on either side.
     rejected : DataFrame, optional
         strike, log_moneyness, is_call, bid, ask, reason, detail of refused quotes. They have no vol and stand
         on the lower edge.
@@ -54,6 +55,8 @@ def smile(
         side = good[good["is_call"] == is_call]
         figure.add_trace(_bars(side, axis, colours, is_call=is_call, name=name))
     if len(curve):
+        if "iv_stderr" in curve and curve["iv_stderr"].notna().any():
+            figure.add_trace(_band(curve, axis, colours))
         figure.add_trace(_line(curve, axis, colours))
     floor = _floor(good, curve)
     figure.add_trace(_refused(shown[shown["status"] != "ok"], rejected, axis, colours, floor))
@@ -108,6 +111,22 @@ def _line(curve: pd.DataFrame, axis: Coordinate, colours: Theme) -> go.Scatter:
         line={"color": colours.line, "width": 2},
         customdata=curve[["strike"]],
         hovertemplate="<b>fit</b> K %{customdata[0]:,.6~r}<br>IV <b>%{y:.2f} %</b><extra></extra>",
+    )
+
+
+def _band(curve: pd.DataFrame, axis: Coordinate, colours: Theme) -> go.Scatter:
+    """Return the band of two errors around the fit, as one outline: there and back."""
+    known = curve[curve["iv_stderr"].notna()]
+    there, width = 100.0 * known["iv"], 200.0 * known["iv_stderr"]
+    return go.Scatter(
+        x=[*known[axis.column], *known[axis.column][::-1]],
+        y=[*(there + width), *(there - width)[::-1]],
+        mode="lines",
+        fill="toself",
+        fillcolor=faint(colours.muted, 0.35),
+        line={"width": 0},
+        hoverinfo="skip",
+        name="fit ± 2σ",
     )
 
 

@@ -100,8 +100,8 @@ def scenario_map(
             customdata=np.tile(spots.to_numpy(), (len(grid), 1)),
             zmin=-bound, zmax=bound,
             colorscale=[[0.0, colours.put], [0.5, colours.panel], [1.0, colours.call]],
-            texttemplate="%{z:,.3s}",
-            textfont={"size": 12, "color": colours.text},
+            texttemplate="%{z:,.3~s}",
+            textfont={"size": 12},
             hovertemplate="spot %{customdata:,.2f} (%{x})<br>vol %{y}<br>profit <b>%{z:+,.0f} USD</b>"
             "<extra></extra>",
             colorbar={"title": {"text": "profit (USD)", "side": "top"}, "thickness": 10, "outlinewidth": 0,

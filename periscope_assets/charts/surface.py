@@ -5,15 +5,20 @@ What belongs here: the figure. What does not: evaluating the surface.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from periscope_assets.charts.axes import Coordinate, coordinate, tenor_ticks
-from periscope_assets.charts.theme import SURFACE_SCALE, Theme, template, theme
+from periscope_assets.charts.theme import DIVERGING, SURFACE_SCALE, Theme, template, theme
 
 DAYS_PER_YEAR = 365.0
+LIMIT = 3.0
+"""Vol points at which the scale of differences ends."""
+
 FEW = 15
 HOVER = (
     "<b>%{customdata[0]}</b><br>K %{customdata[1]:,.6~r} · k %{customdata[2]:+.3f}<br>"
@@ -23,8 +28,21 @@ HOVER = (
 Floats = NDArray[np.float64]
 
 
+@dataclass(frozen=True, slots=True)
+class Shade:
+    """What colours stand for: a column of differences of vols, decimals, and its name for readers."""
+
+    column: str
+    title: str
+
+
 def surface_3d(
-    grid: pd.DataFrame, *, x: str = "log_moneyness", look: str = "light", uirevision: str = "surface"
+    grid: pd.DataFrame,
+    *,
+    x: str = "log_moneyness",
+    look: str = "light",
+    uirevision: str = "surface",
+    shade: Shade | None = None,
 ) -> go.Figure:
     """Return the surface with a line on it for each expiry.
 
@@ -38,6 +56,8 @@ def surface_3d(
     look : {'light', 'dark'}
     uirevision : str
         As long as it stays the same, the camera does.
+    shade : Shade, optional
+        What the colours stand for, a column of `grid`; by default the vol. Where absent there is a hole.
 
     Raises
     ------
@@ -45,13 +65,32 @@ def surface_3d(
         If `grid` is not rectangular, or `x` or `look` is unknown.
     """
     axis, colours = coordinate(x), theme(look)
-    mesh = {name: _mesh(grid, name) for name in {axis.column, "tau_years", "strike", "log_moneyness", "iv"}}
+    names = {axis.column, "tau_years", "strike", "log_moneyness", "iv"}
+    mesh = {name: _mesh(grid, name) for name in names | ({shade.column} if shade else set())}
     days, vols = mesh["tau_years"] * DAYS_PER_YEAR, 100.0 * mesh["iv"]
     figure = go.Figure(layout={"template": template(colours), "uirevision": uirevision, "height": 560})
     figure.add_trace(_sheet(axis, mesh[axis.column], days, vols, colours))
+    if shade is not None:
+        figure.data[0].update(shading(mesh[shade.column], vols, shade))
     figure.add_trace(_ribs(mesh[axis.column], days, vols, _notes(grid, mesh), colours))
     figure.update_layout(scene=_scene(axis, days), scene_uirevision=uirevision)
     return figure
+
+
+def shading(values: Floats, heights: Floats, shade: Shade) -> dict[str, object]:
+    """Return what colours a sheet by values, decimals, on a scale of fixed ends."""
+    points = 100.0 * values
+    texts = [[f"{shade.title} {value:+.2f}" for value in row] for row in points]
+    return {
+        "z": np.where(np.isfinite(points), heights, np.nan),
+        "surfacecolor": points,
+        "colorscale": DIVERGING,
+        "cmin": -LIMIT,
+        "cmax": LIMIT,
+        "text": texts,
+        "hovertemplate": "IV <b>%{z:.2f} %</b><br>%{text} vol points<extra></extra>",
+        "colorbar_title_text": shade.title,
+    }
 
 
 def _mesh(grid: pd.DataFrame, column: str) -> Floats:

@@ -14,6 +14,12 @@ FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'
 SURFACE_SCALE = "Viridis"
 """Sequential in lightness, so it reads the same in every kind of colour vision and in grey."""
 
+DIVERGING = ((0.0, "#2166ac"), (0.5, "#f7f7f7"), (1.0, "#b2182b"))
+"""Blue over white to red, ColorBrewer's RdBu, which stay apart in every colour vision."""
+
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
+"""Okabe and Ito's (2008) colours that read on light and dark."""
+
 
 @dataclass(frozen=True, slots=True)
 class Theme:
@@ -54,6 +60,12 @@ def theme(name: str) -> Theme:
     return DARK if name == "dark" else LIGHT
 
 
+def faint(colour: str, share: float) -> str:
+    """Return a hexadecimal colour as it is with a share of its opacity."""
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {share})"
+
+
 def template(look: Theme) -> go.layout.Template:
     """Return the Plotly template of an appearance; backgrounds are left to the page."""
     axis = {
@@ -74,14 +86,14 @@ def template(look: Theme) -> go.layout.Template:
         font={"family": FONT, "color": look.text, "size": 13},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        margin={"l": 8, "r": 8, "t": 34, "b": 8},
         hoverlabel={
             "bgcolor": look.panel,
             "bordercolor": look.muted,
             "font": {"color": look.text, "family": FONT, "size": 13},
             "align": "left",
         },
-        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"color": look.muted}},
+        legend={"orientation": "h", "x": 0, "y": -0.16, "yanchor": "top", "font": {"color": look.muted}},
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": look.muted, "activecolor": look.text},
         xaxis=axis,
         yaxis=axis,

@@ -25,7 +25,7 @@ VENDOR_POOL = "vendor"
 """Of the steps that may ask a vendor; its limit is a setting."""
 
 SINGLE_RUN = dg.BackfillPolicy.single_run()
-"""A range of dates of one universe is one run; ``definitions`` sets how many dates a run may have."""
+"""A range of dates of one universe is one run; ``definitions`` says how many dates a run may have."""
 
 Picture = Callable[[Pipeline, Sequence[Outcome]], Mapping[str, dg.MetadataValue]]
 """Draws what was built of a partition, as metadata."""

@@ -4,8 +4,10 @@ What belongs here: turning a rule over the figures of a publication into a Dagst
 deciding what is published (``transforms``), the rules of a group (its ``checks`` module).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from statistics import median
 from typing import Any, cast
 
 import dagster as dg
@@ -15,6 +17,7 @@ from periscope_assets.defs.building import PipelineParam, members
 from periscope_assets.defs.metadata import lines
 from periscope_assets.defs.partitions import Partition, read_key
 from periscope_assets.pipeline import FAILED, Pipeline, session_bounds
+from periscope_assets.sources.calendars import close_time, is_session
 from periscope_assets.store.repository import NO_SESSION, PUBLISHED, REJECTED, LedgerEntry, Quality
 from periscope_assets.transforms.rates import CURRENCY
 from periscope_assets.transforms.rates import STAGE as RATE_CURVE
@@ -31,6 +34,9 @@ class Verdict:
     threshold: float
 
 
+Judge = Callable[[Quality, Sequence[Quality]], Verdict]
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A rule over the quality figures of each publication of an asset.
@@ -39,26 +45,85 @@ class Rule:
     ----------
     asset, name, description : str
     judge : callable
-        From quality figures to a verdict.
+        From quality figures, and those of earlier snapshots with the latest last, to a verdict.
     severity : AssetCheckSeverity
+    history_days : int
+        How far back earlier snapshots are looked at.
     """
 
     asset: str
     name: str
     description: str
-    judge: Callable[[Quality], Verdict]
+    judge: Judge
     severity: dg.AssetCheckSeverity = dg.AssetCheckSeverity.ERROR
+    history_days: int = 0
 
 
-def at_most(figure: str, threshold: float) -> Callable[[Quality], Verdict]:
-    """Return a judge that passes a figure not above `threshold`; an absent figure does not pass."""
+def at_most(figure: str, threshold: float, *, absent_passes: bool = False) -> Judge:
+    """Return a judge that passes a figure whose size is not above `threshold`."""
 
-    def judge(quality: Quality) -> Verdict:
-        value = quality.get(figure)
-        known = float(value) if isinstance(value, int | float) else None
-        return Verdict(known is not None and known <= threshold, known, threshold)
+    def judge(quality: Quality, _earlier: Sequence[Quality]) -> Verdict:
+        value = number(quality, figure)
+        if value is None:
+            return Verdict(absent_passes, None, threshold)
+        return Verdict(abs(value) <= threshold, value, threshold)
 
     return judge
+
+
+def at_least(figure: str, threshold: float, *, absent_passes: bool = False) -> Judge:
+    """Return a judge that passes a figure not below `threshold`."""
+
+    def judge(quality: Quality, _earlier: Sequence[Quality]) -> Verdict:
+        value = number(quality, figure)
+        return Verdict(absent_passes if value is None else value >= threshold, value, threshold)
+
+    return judge
+
+
+def share(part: str, whole: str, threshold: float) -> Judge:
+    """Return a judge that passes a share not above `threshold`; a share of nothing is 0."""
+
+    def judge(quality: Quality, _earlier: Sequence[Quality]) -> Verdict:
+        top, bottom = number(quality, part) or 0.0, number(quality, whole) or 0.0
+        value = top / bottom if bottom else 0.0
+        return Verdict(value <= threshold, value, threshold)
+
+    return judge
+
+
+def jump(figure: str, threshold: float) -> Judge:
+    """Return a judge of the relative move of a figure since the snapshot before; the first one passes."""
+
+    def judge(quality: Quality, earlier: Sequence[Quality]) -> Verdict:
+        now, before = number(quality, figure), [number(each, figure) for each in earlier]
+        known = [each for each in before if each]
+        if now is None or not known:
+            return Verdict(True, None, threshold)
+        move = now / known[-1] - 1.0
+        return Verdict(abs(move) <= threshold, move, threshold)
+
+    return judge
+
+
+def like_history(figure: str, factor: float, least: int = 3) -> Judge:
+    """Return a judge of a figure against the median of earlier ones: neither is `factor` times the other."""
+
+    def judge(quality: Quality, earlier: Sequence[Quality]) -> Verdict:
+        now = number(quality, figure)
+        before = [each for each in (number(one, figure) for one in earlier) if each]
+        if now is None or len(before) < least:
+            return Verdict(now is not None, None, factor)
+        ratio = now / median(before)
+        return Verdict(1.0 / factor <= ratio <= factor, ratio, factor)
+
+    return judge
+
+
+def number(quality: Quality, figure: str) -> float | None:
+    """Return a quality figure as a number, None where it is absent or none."""
+    value = quality.get(figure)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def rule_check(rule: Rule, partitions: dg.PartitionsDefinition[str]) -> dg.AssetChecksDefinition:
@@ -67,7 +132,8 @@ def rule_check(rule: Rule, partitions: dg.PartitionsDefinition[str]) -> dg.Asset
     def evaluate(
         context: dg.OpExecutionContext, pipeline: Pipeline, partition: Partition
     ) -> dg.AssetCheckResult:
-        return _judge(rule, _publications(rule.asset, context.run, pipeline, partition))
+        entries = _publications(rule.asset, context.run, pipeline, partition)
+        return _judge(rule, entries, lambda entry: _earlier(rule, pipeline, entry))
 
     return _partitioned(rule.asset, rule.name, rule.description, partitions, evaluate)
 
@@ -91,6 +157,47 @@ def complete_check(asset: str, partitions: dg.PartitionsDefinition[str]) -> dg.A
     return _partitioned(
         asset, "complete", "Every symbol of the universe could be built.", partitions, evaluate
     )
+
+
+def fresh_check(
+    asset: str, partitions: dg.PartitionsDefinition[str], most: timedelta
+) -> dg.AssetChecksDefinition:
+    """Return a check that the last snapshot of a session is from near its close, or near now before that."""
+
+    def evaluate(
+        context: dg.OpExecutionContext, pipeline: Pipeline, partition: Partition
+    ) -> dg.AssetCheckResult:
+        last: dict[str, datetime] = {}
+        for entry in _publications(asset, context.run, pipeline, partition):
+            if entry.status != NO_SESSION:
+                last[entry.symbol] = max(entry.as_of, last.get(entry.symbol, entry.as_of))
+        ages = {symbol: _age(pipeline, symbol, partition, as_of) for symbol, as_of in last.items()}
+        refused = {symbol: age.total_seconds() for symbol, age in ages.items() if age > most}
+        oldest = max((age.total_seconds() for age in ages.values()), default=0.0)
+        return dg.AssetCheckResult(
+            passed=not refused,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata={
+                "judged": len(ages),
+                "failed": len(refused),
+                "refused": refused,
+                "threshold": most.total_seconds(),
+                "observed": oldest,
+            },
+        )
+
+    minutes = int(most.total_seconds() // 60)
+    said = f"The last snapshot is at most {minutes} minutes older than the close, or than now before it."
+    return _partitioned(asset, "fresh", said, partitions, evaluate)
+
+
+def _age(pipeline: Pipeline, symbol: str, partition: Partition, as_of: datetime) -> timedelta:
+    calendar = pipeline.settings.calendar_of(symbol)
+    if not is_session(calendar, partition.session):
+        return timedelta(0)
+    _, end = session_bounds(partition.session)
+    close = min(close_time(calendar, partition.session), end)
+    return max(min(close, datetime.now(UTC)) - as_of, timedelta(0))
 
 
 def _partitioned(
@@ -126,9 +233,20 @@ def _publications(
     ]
 
 
-def _judge(rule: Rule, entries: list[LedgerEntry]) -> dg.AssetCheckResult:
+def _earlier(rule: Rule, pipeline: Pipeline, entry: LedgerEntry) -> list[Quality]:
+    """Return the figures of the snapshots before, as far back as a rule looks; the latest last."""
+    if not rule.history_days:
+        return []
+    start = entry.as_of - timedelta(days=rule.history_days)
+    found = pipeline.store.heads(rule.asset, entry.symbol, start=start, end=entry.as_of)
+    return [each.quality for each in found]
+
+
+def _judge(
+    rule: Rule, entries: list[LedgerEntry], earlier: Callable[[LedgerEntry], list[Quality]]
+) -> dg.AssetCheckResult:
     verdicts = {
-        f"{entry.symbol} {entry.as_of:%Y-%m-%d %H:%M}": rule.judge(entry.quality)
+        f"{entry.symbol} {entry.as_of:%Y-%m-%d %H:%M}": rule.judge(entry.quality, earlier(entry))
         for entry in entries
         if entry.status != NO_SESSION
     }
@@ -138,7 +256,7 @@ def _judge(rule: Rule, entries: list[LedgerEntry]) -> dg.AssetCheckResult:
     if verdicts:
         metadata["threshold"] = next(iter(verdicts.values())).threshold
     if values:
-        metadata["greatest"] = max(values)
+        metadata["observed"] = next(iter(refused.values()), None) if refused else max(values, key=abs)
     return dg.AssetCheckResult(
         passed=bool(entries) and not refused, metadata=metadata, severity=rule.severity
     )

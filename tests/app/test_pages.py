@@ -222,7 +222,7 @@ def test_the_app_refuses_to_serve_other_machines(opened):
 def test_the_pages_numbers_are_the_apis(opened):
     market.publish(opened)
     page = surface_page(symbol="SPX")
-    page.session_state["numbers_surface_SPX"] = True
+    page.session_state["numbers_3d_SPX"] = True
     page.run()
     body = to_jsonable(Queries(opened).surface("SPX", coordinate="delta", points=41))
     points = next(table.value for table in page.dataframe if "total_variance" in table.value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_every_asset_is_partitioned_batched_and_versioned(definitions):
         assert spec.code_version == METHOD_VERSIONS[name]
     graph = definitions.resolve_asset_graph()
     policies = {graph.get(key).backfill_policy for key in graph.get_all_asset_keys()}
-    assert policies == {dg.BackfillPolicy.single_run()}
+    assert policies == {dg.BackfillPolicy.multi_run(max_partitions_per_run=50)}
 
 
 def test_columns_are_shown_with_their_meaning(definitions):
@@ -58,21 +58,6 @@ def test_loading_needs_no_database(monkeypatch, tmp_path):
     assert "secret" not in repr(loaded)
     assert loaded.resolve_job_def("build_surfaces").executor_def is dg.in_process_executor
     assert not (tmp_path / "home").exists()
-
-
-def test_the_schedule_asks_for_every_universe_of_the_day(definitions):
-    schedule = next(iter(definitions.schedules))
-    with dg.instance_for_test() as instance:
-        now = datetime(2026, 3, 20, 20, 45, tzinfo=UTC)
-        context = dg.build_schedule_context(
-            instance, repository_def=definitions.get_repository_def(), scheduled_execution_time=now
-        )
-        requests = schedule.evaluate_tick(context).run_requests
-        known = instance.get_dynamic_partitions("universe")
-    assert [str(each.partition_key) for each in requests] == [
-        f"2026-03-20|{name}" for name in ("sim-index", "sim-equity", "sim-crypto")
-    ]
-    assert set(known) == {"sim-index", "sim-equity", "sim-crypto"}
 
 
 def test_partition_keys_read_back():

@@ -114,7 +114,7 @@ def test_checks_report_each_partition_with_value_and_threshold(summary, instance
     assert evaluations["raw_chain", "complete", saturday].passed
     rmse = evaluations["heston_fit", "rmse", friday]
     assert rmse.passed
-    assert rmse.metadata["greatest"].value < rmse.metadata["threshold"].value
+    assert rmse.metadata["observed"].value < rmse.metadata["threshold"].value
     assert evaluations["vol_surface", "certificate", friday].passed
 
 

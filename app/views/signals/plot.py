@@ -5,23 +5,18 @@ What belongs here: from frames to the shared charts. What does not: the charts t
 
 from __future__ import annotations
 
-import pandas as pd
-import streamlit as st
+import plotly.graph_objects as go
 
-from app.cache import MOST_FIGURES
+from app.cache import kept
 from app.queries import Answer
 from periscope_assets import charts
 
 
-def record_figure(answer: Answer, basis: str, state: str, look: str) -> str:
-    """Return how pending signals fared, as JSON."""
+def record_figure(answer: Answer, basis: str, state: str, look: str) -> go.Figure:
+    """Return how the signals of one basis and state fared."""
     rows = answer.frames["track_record"]
     mine = rows[(rows["basis"] == basis) & (rows["signal_state"] == state)]
-    key = (answer.version, str(answer.symbol), basis, state, look)
-    return _record(key, mine, look, f"record-{answer.symbol}")
-
-
-@st.cache_data(max_entries=MOST_FIGURES, show_spinner=False)
-def _record(key: tuple[str, ...], _rows: pd.DataFrame, look: str, name: str) -> str:
-    figure = charts.track_record(_rows, look=look, name=name)
-    return str(figure.update_layout(meta=list(key)).to_json())
+    return kept(
+        ("record", answer.symbol, answer.version, answer.known_at, basis, state, look),
+        lambda: charts.track_record(mine, look=look, name=f"record-{answer.symbol}"),
+    )

@@ -138,7 +138,10 @@ def _count(value: float) -> str:
 
 
 def _acknowledge(row: pd.Series) -> None:
-    with st.form("acknowledge", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
+    with (
+        st.form("acknowledge", border=False, clear_on_submit=True),
+        st.container(horizontal=True, vertical_alignment="bottom"),
+    ):
         st.text_input(
             "Note", key="note", max_chars=500, placeholder="What you make of it (optional)", width=420
         )
@@ -150,7 +153,7 @@ def _acknowledge(row: pd.Series) -> None:
 
 def _command(command: Callable[..., object], symbol: str, signal_id: str) -> None:
     """Do what a button says; a refusal is shown beside it."""
-    note = str(st.session_state.pop("note", "") or "").strip() or None
+    note = str(st.session_state.get("note") or "").strip() or None
     try:
         command(cache.people(), LOCAL, symbol=symbol, signal_id=signal_id, note=note)
     except (DeniedError, StoreUnavailableError, ValueError) as error:

@@ -54,7 +54,9 @@ def _figures(answer: Answer) -> None:
 def _payoff(answer: Answer, line: str) -> None:
     st.subheader("Profit by spot", anchor=False)
     days = float(answer.frames["totals"]["horizon_days"].iloc[0])
-    st.caption(f"Now and at the horizon, {days:,.1f} days ahead. Grey: where the market's density puts it.")
+    st.caption(
+        f"Now, and {days:,.1f} days ahead at the horizon; grey is the market's density of the spot then."
+    )
     chart.draw(
         plot.payoff_figure(answer, line, look()),
         key="payoff",

@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 import pandas as pd
 
 from app.components.scope import Scope
 from app.queries import Answer, NotPublishedError, Queries
 from app.queries.overview import constant_maturity
-from app.queries.surface import surface_grid_points
 from app.queries.times import rfc3339
+from app.views.surface.grids import points
+from app.views.surface.setup import Choice
 from periscope_assets.transforms.surfaces.served import fitted_rows
 
-POINTS, CURVE_POINTS = 41, 201
+POINTS = 41
 DEFAULT_DAYS = 30.0
 DAYS_PER_YEAR = 365.0
 CLOCKS = {"am": "AM", "pm": "PM", "utc08": "08 UTC"}
@@ -38,12 +40,18 @@ class Page:
         Skew metrics at a constant 30 days; None where they are not published.
     labels : dict of str to str
         Name of each expiry by its settlement instant.
+    beside : Answer or None
+        What colours the surface: mispricings of the same snapshot, or another surface.
+    points : DataFrame
+        What the 3D surface or the heat map shows; empty for other views.
     """
 
     surface: Answer
     chain: Answer | None
     tenor: Mapping[str, float] | None
     labels: dict[str, str]
+    beside: Answer | None
+    points: pd.DataFrame
 
     @property
     def slices(self) -> pd.DataFrame:
@@ -59,15 +67,32 @@ class Page:
         return rfc3339(nearest)
 
 
-def load(queries: Queries, scope: Scope, axis: str) -> Page:
-    """Read a surface and what stands beside it.
+def load(queries: Queries, surface: Answer, other: Answer | None, choice: Choice) -> Page:
+    """Read what stands beside a surface.
+
+    Parameters
+    ----------
+    queries : Queries
+    surface : Answer
+    other : Answer or None
+        The surface to compare with.
+    choice : Choice
 
     Raises
     ------
     UnknownSymbolError, NotPublishedError, InvalidParameterError, StoreUnavailableError
         As the queries do.
     """
-    surface = queries.surface(
+    chain = _beside(queries.chain, surface)
+    skew = _beside(queries.skew, surface)
+    beside = _beside(partial(queries.read, "mispricing"), surface) if choice.colour == "mispricing" else other
+    shown = points(surface, beside, choice) if choice.view != "density" else pd.DataFrame()
+    return Page(surface, chain, _tenor(skew), _labels(surface, chain), beside, shown)
+
+
+def read_surface(queries: Queries, scope: Scope, axis: str) -> Answer:
+    """Read the surface of a scope; raises as :func:`load` does."""
+    return queries.surface(
         scope.symbol,
         as_of=scope.as_of,
         known_at=scope.known_at,
@@ -75,9 +100,6 @@ def load(queries: Queries, scope: Scope, axis: str) -> Page:
         coordinate=axis,
         points=POINTS,
     )
-    chain = _beside(queries.chain, surface)
-    skew = _beside(queries.skew, surface)
-    return Page(surface, chain, _tenor(skew), _labels(surface, chain))
 
 
 def _beside(ask: Callable[..., Answer], surface: Answer) -> Answer | None:
@@ -152,11 +174,6 @@ def _forward_errors(page: Page, slices: pd.DataFrame) -> pd.Series:
     if forwards is None:
         return pd.Series(float("nan"), index=slices.index)
     return slices["expiry_at"].map(forwards.set_index("expiry_at")["forward_stderr"])
-
-
-def smile_curve(page: Page, expiry: str) -> pd.DataFrame:
-    """Return the fit of one expiry at points close enough for a smooth line."""
-    return surface_grid_points(page.slices, points=CURVE_POINTS, expiry_at=pd.Timestamp(expiry))
 
 
 def smile_quotes(page: Page, expiry: str, spread: float) -> pd.DataFrame:

@@ -25,11 +25,15 @@ def _market(page: Page) -> list[Figure]:
     tenor = page.tenor or {}
     spot = printed(_quality(page).get("spot"), ",.2f")
     atm = printed(_percent(tenor.get("atm_iv")), ".2f", " %")
-    reversal = printed(_percent(tenor.get("rr_25")), "+.2f", " %")
+    reversal = printed(_percent(tenor.get("rr_25")), "+.2f", " pts")
     return [
         ("Underlying", spot, "Price as the source gave it, USD."),
         ("ATM vol 30 d", atm, "At-the-money-forward vol at a constant 30 days."),
-        ("25Δ RR 30 d", reversal, "Call vol minus put vol at 25 delta, constant 30 days."),
+        (
+            "25Δ RR 30 d",
+            reversal,
+            "25-delta call vol less put vol at a constant 30 days, vol points.",
+        ),
     ]
 
 

@@ -2,60 +2,89 @@
 
 What belongs here: from the page's frames to the shared charts. What does not: the charts themselves, widgets.
 
-Figures are kept as JSON: the browser keeps the camera only while a figure's text stays the same, and a figure
-that was built and one that was copied differ in the order of their members.
+Figures are kept as one object: the browser keeps the camera only while a figure's text stays the same, and a
+figure that was built and one that was copied differ in the order of their members.
 """
 
 from __future__ import annotations
 
-import pandas as pd
-import streamlit as st
+import plotly.graph_objects as go
 
-from app.cache import MOST_FIGURES
-from app.views.surface.data import Page, at_expiry, smile_curve, smile_quotes
+from app.cache import kept
+from app.views.surface.data import Page, at_expiry, smile_quotes
+from app.views.surface.grids import SHADES, density_curve, smile_curve, versions
+from app.views.surface.setup import Choice
 from periscope_assets import charts
 
-Key = tuple[str, ...]
 
-
-def surface_figure(page: Page, axis: str, look: str) -> str:
+def surface_figure(page: Page, choice: Choice, look: str) -> go.Figure:
     """Return the 3D surface; its camera stays as long as symbol and axis do."""
-    key = (*_versions(page), axis, look)
-    return _surface(key, page.surface.frames["surface_grid"], axis, look, f"{page.surface.symbol}-{axis}")
+    return kept(
+        ("surface", versions(page.surface, page.beside), choice, look),
+        lambda: charts.surface_3d(
+            page.points,
+            x=choice.axis,
+            look=look,
+            uirevision=f"{page.surface.symbol}-{choice.axis}",
+            shade=SHADES.get(choice.colour),
+        ),
+    )
 
 
-def smile_figure(page: Page, expiry: str, axis: str, look: str) -> str:
+def heat_figure(page: Page, choice: Choice, look: str) -> go.Figure:
+    """Return the heat map of vols, differences or local vols."""
+    return kept(
+        ("heat", versions(page.surface, page.beside), choice, look), lambda: _heat(page, choice, look)
+    )
+
+
+def _heat(page: Page, choice: Choice, look: str) -> go.Figure:
+    value, title = ("iv", "implied vol (%)")
+    shade = SHADES.get(choice.colour)
+    if choice.view == "local_vol":
+        value, title = ("local_vol", "local vol (%)")
+    elif shade is not None:
+        value, title = shade.column, f"{shade.title} (vol points)"
+    return charts.heat_map(
+        page.points,
+        x=choice.axis,
+        value=value,
+        title=title,
+        differs=shade is not None,
+        look=look,
+        uirevision=f"{page.surface.symbol}-{choice.axis}-{choice.view}",
+    )
+
+
+def density_figure(page: Page, expiry: str, axis: str, look: str) -> go.Figure:
+    """Return the density of one expiry; it has no delta axis, log-moneyness stands in."""
+    place = "log_moneyness" if axis == "delta" else axis
+    return kept(
+        ("density figure", versions(page.surface), expiry, place, look),
+        lambda: charts.density(
+            density_curve(page.surface, expiry),
+            x=place,
+            look=look,
+            uirevision=f"{page.surface.symbol}-{expiry}-{place}",
+        ),
+    )
+
+
+def smile_figure(page: Page, expiry: str, axis: str, look: str) -> go.Figure:
     """Return the smile of one expiry."""
-    key = (*_versions(page), expiry, axis, look)
-    curve = smile_curve(page, expiry)
+    return kept(
+        ("smile", versions(page.surface, page.chain), expiry, axis, look),
+        lambda: _smile(page, expiry, axis, look),
+    )
+
+
+def _smile(page: Page, expiry: str, axis: str, look: str) -> go.Figure:
     rejected = None if page.chain is None else at_expiry(page.chain.frames["rejected"], expiry)
-    quotes = smile_quotes(page, expiry, spread=0.02 if axis == "delta" else 0.25)
-    revision = f"{page.surface.symbol}-{expiry}-{axis}"
-    return _smile(key, quotes, curve, rejected, axis, look, revision)
-
-
-def _versions(page: Page) -> Key:
-    parts = dict(page.surface.parts)
-    if page.chain is not None:
-        parts |= page.chain.parts
-    return tuple(f"{name}={version}" for name, version in sorted(parts.items()))
-
-
-@st.cache_data(max_entries=MOST_FIGURES, show_spinner=False)
-def _surface(key: Key, _grid: pd.DataFrame, axis: str, look: str, revision: str) -> str:
-    figure = charts.surface_3d(_grid, x=axis, look=look, uirevision=revision)
-    return str(figure.update_layout(meta=list(key)).to_json())
-
-
-@st.cache_data(max_entries=MOST_FIGURES, show_spinner=False)
-def _smile(
-    key: Key,
-    _quotes: pd.DataFrame,
-    _curve: pd.DataFrame,
-    _rejected: pd.DataFrame | None,
-    axis: str,
-    look: str,
-    revision: str,
-) -> str:
-    figure = charts.smile(_quotes, _curve, _rejected, x=axis, look=look, uirevision=revision)
-    return str(figure.update_layout(meta=list(key)).to_json())
+    return charts.smile(
+        smile_quotes(page, expiry, spread=0.02 if axis == "delta" else 0.25),
+        smile_curve(page.surface, expiry),
+        rejected,
+        x=axis,
+        look=look,
+        uirevision=f"{page.surface.symbol}-{expiry}-{axis}",
+    )

@@ -8,15 +8,26 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from app.components import chart, frame
-from app.components.preferences import look
+from app.components import absence, chart, frame
+from app.components.clock import market_time
+from app.components.preferences import look, zone
 from app.components.scope import Scope
 from app.queries import Answer, Queries
+from app.queries.times import rfc3339
 from app.views.surface import data, plot, setup
 from app.views.surface.columns import FIT_COLUMNS
+from app.views.surface.grids import density_curve
 from app.views.surface.merit import merit
 
 FIGURE_WIDTH = 140
+TITLES = {"3d": "Surface", "heat": "Heat map", "density": "Density", "local_vol": "Local vol"}
+NOTES = {
+    "3d": "Fitted vols inside the quoted strikes, 1 to 99 delta; a line for each expiry.",
+    "heat": "A row for each expiry, blank beyond its quoted strikes.",
+    "density": "Risk-neutral density of the chosen expiry, as the served surface implies it.",
+    "local_vol": "Dupire's local vol just before each expiry, blank beyond its quoted strikes. "
+    "Expiries hours apart (AM and PM of one day) differ by little variance, so their rows are noisy.",
+}
 
 
 def render() -> None:
@@ -25,43 +36,81 @@ def render() -> None:
 
 
 def _page(queries: Queries, scope: Scope) -> None:
-    axis = setup.axis()
-    page = data.load(queries, scope, axis)
-    frame.stamp(page.surface, scope)
+    choice = setup.choose()
+    surface = data.read_surface(queries, scope, choice.axis)
+    frame.stamp(surface, scope)
+    other = _other(queries, scope, surface) if choice.colour == "difference" else None
+    page = data.load(queries, surface, other, choice)
     _figures_of_merit(page)
     left, right = st.columns([11, 10], gap="medium")
-    with left:
-        _surface(page, axis, look())
     with right:
-        _smile(page, axis, look())
+        expiry = _smile(page, choice.axis)
+    with left:
+        _view(page, choice, expiry)
     _tables(page)
 
 
-def _surface(page: data.Page, axis: str, look: str) -> None:
-    st.subheader("Surface", anchor=False)
-    if page.surface.frames["surface_grid"].empty:
-        st.info(
-            "No expiry of this snapshot could be fitted; the table below says why.", icon=":material/inbox:"
+def _other(queries: Queries, scope: Scope, surface: Answer) -> Answer | None:
+    as_of = None if surface.as_of is None else rfc3339(surface.as_of)
+    asked = setup.pick_other(queries, scope, as_of)
+    if asked is None:
+        absence.nothing("There is no earlier surface to compare with.")
+        return None
+    other = queries.surface(scope.symbol, as_of=asked.as_of, known_at=asked.known_at, version=asked.version)
+    if other.as_of is not None:
+        st.caption(
+            f"Less version `{other.version[:12]}` of {market_time(other.as_of, zone())}, at equal time to "
+            "expiry and equal axis value."
         )
+    return other
+
+
+def _view(page: data.Page, choice: setup.Choice, expiry: str | None) -> None:
+    symbol = page.surface.symbol
+    st.subheader(TITLES[choice.view], anchor=False)
+    if page.surface.frames["surface_grid"].empty:
+        absence.nothing("No expiry of this snapshot could be fitted; the table below says why.")
         return
-    st.caption("Fitted vols inside the quoted strikes, 1 to 99 delta; a line for each expiry.")
+    if choice.view == "density":
+        _density(page, choice, expiry)
+        return
+    if choice.colour != "iv" and page.beside is None:
+        absence.nothing(f"No {setup.COLOURS[choice.colour]} is published for this snapshot; see Colour by.")
+        return
+    st.caption(NOTES[choice.view])
+    draw = plot.surface_figure if choice.view == "3d" else plot.heat_figure
     chart.draw(
-        plot.surface_figure(page, axis, look),
-        key="surface_3d",
-        alt=f"Implied vol surface of {page.surface.symbol}; its numbers are in the table below.",
-        name=f"surface_{page.surface.symbol}",
-        numbers=page.surface.frames["surface_grid"],
+        draw(page, choice, look()),
+        key="surface_3d" if choice.view == "3d" else "heat",
+        alt=f"{TITLES[choice.view]} of {symbol}; its numbers are in the table below.",
+        name=f"{choice.view}_{symbol}",
+        numbers=page.points,
     )
 
 
-def _smile(page: data.Page, axis: str, look: str) -> None:
+def _density(page: data.Page, choice: setup.Choice, expiry: str | None) -> None:
+    st.caption(NOTES["density"])
+    curve = None if expiry is None else density_curve(page.surface, expiry)
+    if expiry is None or curve is None or curve.empty:
+        absence.nothing("This expiry has no fit of its own, so no density.")
+        return
+    chart.draw(
+        plot.density_figure(page, expiry, choice.axis, look()),
+        key="density",
+        alt=f"Risk-neutral density of {page.surface.symbol}, {page.labels[expiry]}.",
+        name=f"density_{page.surface.symbol}",
+        numbers=curve,
+    )
+
+
+def _smile(page: data.Page, axis: str) -> str | None:
     st.subheader("Smile", anchor=False)
     if not page.labels:
-        st.info("This snapshot has no expiry.", icon=":material/inbox:")
-        return
+        absence.nothing("This snapshot has no expiry.")
+        return None
     expiry = setup.pick_expiry(page.labels, page.default_expiry())
     chart.draw(
-        plot.smile_figure(page, expiry, axis, look),
+        plot.smile_figure(page, expiry, axis, look()),
         key="smile",
         alt=f"Smile of {page.labels[expiry]}; its quotes are in the table below.",
         name=f"smile_{page.surface.symbol}",
@@ -69,6 +118,7 @@ def _smile(page: data.Page, axis: str, look: str) -> None:
     )
     if page.chain is None:
         st.caption("Quotes of this snapshot are not published, so only the fit is shown.")
+    return expiry
 
 
 def _figures_of_merit(page: data.Page) -> None:

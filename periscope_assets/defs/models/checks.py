@@ -14,4 +14,11 @@ RULES = (
         at_most("rmse_bps", 300.0),
         dg.AssetCheckSeverity.WARN,
     ),
+    Rule(
+        "heston_fit",
+        "stable",
+        "Move of the parameters since the last good fit, in their joint standard errors; a first fit passes.",
+        at_most("drift", 25.0, absent_passes=True),
+        dg.AssetCheckSeverity.WARN,
+    ),
 )
