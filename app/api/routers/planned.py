@@ -10,11 +10,7 @@ from fastapi import APIRouter
 
 from app.api.errors import NotBuiltError
 
-PLANNED = (
-    ("GET", "/v1/alerts"),
-    ("GET", "/mcp"),
-    ("POST", "/mcp"),
-)
+PLANNED = (("GET", "/v1/alerts"),)
 
 router = APIRouter(include_in_schema=False)
 
