@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -50,6 +51,8 @@ class Stream:
     gaps, reconnects, lags : int
         How often an update did not follow the one before, the connection was made anew, and the server
         dropped updates because this client was slow.
+    connected_at : float or None
+        When it last subscribed, on the monotonic clock.
     """
 
     def __init__(
@@ -66,7 +69,7 @@ class Stream:
         self._headers = {} if key is None else {"X-API-Key": key}
         self.seqs: dict[str, int] = dict(seqs or {})
         self.gaps = self.reconnects = self.lags = 0
-        self.is_connected = False
+        self.connected_at: float | None = None
         self._socket: ClientConnection | None = None
         self._resyncing: set[str] = set()
 
@@ -98,8 +101,6 @@ class Stream:
                     raise PermissionError(f"{self._address} answers {refused.response.status_code}") from None
             except (OSError, WebSocketException, TimeoutError):
                 pass
-            finally:
-                self.is_connected = False
             self.reconnects += 1
             await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311
             pause = min(LONGEST_PAUSE, 2.0 * pause)
@@ -121,7 +122,7 @@ class Stream:
         patience = QUIET_BEATS * float(hello.get("heartbeat_seconds", 15.0))
         self._resyncing.clear()
         await self._subscribe(socket, self.seqs)
-        self.is_connected = True
+        self.connected_at = time.monotonic()
         while True:
             message = await _read(socket, patience)
             kind = message["type"]

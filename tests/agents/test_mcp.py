@@ -17,6 +17,7 @@ from mcp import Client, MCPError, StdioServerParameters, stdio_client
 from app.agents.tools import TOOLS, ToolError, call
 from app.asgi import create_app
 from app.queries import Queries, StoreUnavailableError
+from app.queries.caching import CachedReader
 from periscope_assets.settings import Settings
 from periscope_assets.store.postgres import PostgresStore
 from tests.api.served import PATIENCE, Served
@@ -49,9 +50,9 @@ def database(pg_server):
 
 
 @pytest.fixture(scope="module")
-def store(database):
+def queries(database):
     made = PostgresStore(database)
-    yield made
+    yield Queries(CachedReader(made), lazy=True)
     made.close()
 
 
@@ -145,16 +146,12 @@ def _same_as_rest(served, name: str, answer: dict) -> None:
     assert set(answer["uncertainty"]["columns"]) == {key for key in mine[0] if key.endswith("_stderr")}
 
 
-def queries_of(store):
-    return lambda: Queries(store)
-
-
-def test_pages_hold_every_row_once_as_known_at_one_time(store):
-    whole = call(queries_of(store), "chain", {"symbol": "SPX", "limit": 200, "fields": ["contract"]})
+def test_pages_hold_every_row_once_as_known_at_one_time(queries):
+    whole = call(lambda: queries, "chain", {"symbol": "SPX", "limit": 200, "fields": ["contract"]})
     cursor, contracts, pages = None, [], 0
     while cursor is not None or not contracts:
         arguments = {"symbol": "SPX", "limit": 150, "fields": ["contract"], "cursor": cursor}
-        page = call(queries_of(store), "chain", arguments)
+        page = call(lambda: queries, "chain", arguments)
         assert page["known_at"] == whole["known_at"]
         contracts += [row["contract"] for row in page["data"]["chain"]]
         cursor, pages = page["next"], pages + 1
@@ -162,38 +159,38 @@ def test_pages_hold_every_row_once_as_known_at_one_time(store):
     assert pages > 2
     other = {"symbol": "SPX", "limit": 150, "side": "call", "cursor": whole["next"]}
     with pytest.raises(ToolError, match="this very question"):
-        call(queries_of(store), "chain", other)
+        call(lambda: queries, "chain", other)
 
 
-def test_answers_are_small_by_default(store):
+def test_answers_are_small_by_default(queries):
     for name, (arguments, _, _) in CALLS.items():
         small = {key: value for key, value in arguments.items() if key not in ("limit", "expiry")}
-        assert len(json.dumps(call(queries_of(store), name, small))) < 16_000, name
+        assert len(json.dumps(call(lambda: queries, name, small))) < 16_000, name
 
 
-def test_absence_is_typed(store):
-    unknown = call(queries_of(store), "surface", {"symbol": "SPY"})
+def test_absence_is_typed(queries):
+    unknown = call(lambda: queries, "surface", {"symbol": "SPY"})
     assert unknown["absence"]["type"] == "unknown-symbol"
     assert unknown["absence"]["suggestions"] == ["SPX"]
     assert (unknown["status"], unknown["data"]) == ("absent", {})
-    nothing = call(queries_of(store), "fits", {"symbol": "SPX"})
+    nothing = call(lambda: queries, "fits", {"symbol": "SPX"})
     assert nothing["absence"]["type"] == "not-published"
     assert "periscope materialize" in nothing["absence"]["remedy"]
 
 
-def test_a_chain_can_be_narrowed(store):
+def test_a_chain_can_be_narrowed(queries):
     arguments = {"symbol": "SPX", "side": "put", "strike_from": 6000, "strike_to": 6500, "limit": 200}
-    rows = call(queries_of(store), "chain", arguments)["data"]["chain"]
+    rows = call(lambda: queries, "chain", arguments)["data"]["chain"]
     assert rows
     assert all(not row["is_call"] and 6000 <= row["strike"] <= 6500 for row in rows)
-    refused = call(queries_of(store), "chain", {"symbol": "SPX", "rejected": True})["data"]["rejected"]
+    refused = call(lambda: queries, "chain", {"symbol": "SPX", "rejected": True})["data"]["rejected"]
     assert {row["reason"] for row in refused} == {"crossed"}
 
 
-def test_implied_vols_undo_prices(store):
-    prices = call(queries_of(store), "price", {**PRICED, "vol": [0.2, 0.3]})["data"]["price"]
+def test_implied_vols_undo_prices(queries):
+    prices = call(lambda: queries, "price", {**PRICED, "vol": [0.2, 0.3]})["data"]["price"]
     given = [row["price"] for row in prices]
-    back = call(queries_of(store), "price", {**PRICED, "price": given, "price_stderr": 0.5})
+    back = call(lambda: queries, "price", {**PRICED, "price": given, "price_stderr": 0.5})
     rows = back["data"]["implied_vol"]
     assert [row["iv"] for row in rows] == pytest.approx([0.2, 0.3], abs=1e-12)
     assert back["uncertainty"]["columns"] == ["iv_stderr"]
@@ -233,6 +230,9 @@ HOSTILE = (
 )
 
 
+LEAKS = ("Traceback", "psycopg", "SELECT ", "/site-packages", "syntax error", "internal:")
+
+
 def _hostile(count: int) -> list:
     """Some fixed values, then random ones."""
     chance = random.Random(7)
@@ -241,30 +241,22 @@ def _hostile(count: int) -> list:
     return [*HOSTILE, *more][:count]
 
 
-def test_hostile_values_in_every_argument_get_nothing_out(store):
+def test_hostile_values_in_every_argument_get_nothing_out(queries):
     """Each answer is an answer, a typed absence, or a refusal: never SQL, a trace or a path."""
     count = 500 if os.environ.get("PERISCOPE_NIGHTLY") == "1" else len(HOSTILE)
     base = {name: arguments for name, (arguments, _, _) in CALLS.items()}
-    before = store.watermark()
+    before = queries.watermark()
     for name, tool in TOOLS.items():
         for argument in tool.arguments.model_fields:
             for value in _hostile(count):
-                said = _called(store, name, {**base[name], argument: value})
-                for leak in (
-                    "Traceback",
-                    "psycopg",
-                    "SELECT ",
-                    "/site-packages",
-                    "syntax error",
-                    "internal:",
-                ):
-                    assert leak not in said, (name, argument, value, said[:400])
-    assert store.watermark() == before
+                said = _called(queries, name, {**base[name], argument: value})
+                assert not any(leak in said for leak in LEAKS), (name, argument, value, said[:400])
+    assert queries.watermark() == before
 
 
-def _called(store, name: str, arguments: dict) -> str:
+def _called(queries, name: str, arguments: dict) -> str:
     try:
-        return json.dumps(call(queries_of(store), name, arguments), allow_nan=False)
+        return json.dumps(call(lambda: queries, name, arguments), allow_nan=False)
     except ToolError as error:
         return str(error)
 
