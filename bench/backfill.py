@@ -37,7 +37,7 @@ class _Nothing:
         self.settings = settings
         self.store = SimpleNamespace(heads=lambda *_, **__: [], head=lambda *_, **__: None)
 
-    def build(self, dataset: str, symbols, session: date, _run_id: str, *, fresh: bool = False):
+    def build(self, dataset: str, symbols, session: date, *_: object, **__: object):
         return [Outcome(dataset, symbol, session, UNCHANGED) for symbol in symbols]
 
 
