@@ -1,22 +1,26 @@
 """Endpoints that are named and not built yet: 404 with the problem type ``not-built``.
 
 What belongs here: their paths, so that a caller can tell "not yet" from "no such thing". Remove one when it
-is built.
+is built; at present there is none.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from fastapi import APIRouter
 
 from app.api.errors import NotBuiltError
 
-PLANNED = (
-    ("GET", "/v1/stream"),
-    ("GET", "/mcp"),
-    ("POST", "/mcp"),
-)
+PLANNED: tuple[tuple[str, str], ...] = ()
 
-router = APIRouter(include_in_schema=False)
+
+def refusing(planned: Iterable[tuple[str, str]]) -> APIRouter:
+    """Return routes, by method and path, that say that they are not built yet."""
+    made = APIRouter(include_in_schema=False)
+    for method, path in planned:
+        made.add_api_route(path, _refuse, methods=[method])
+    return made
 
 
 def _refuse() -> None:
@@ -25,5 +29,4 @@ def _refuse() -> None:
     )
 
 
-for _method, _path in PLANNED:
-    router.add_api_route(_path, _refuse, methods=[_method])
+router = refusing(PLANNED)
