@@ -13,7 +13,6 @@ import uvicorn
 from fastapi.testclient import TestClient
 
 from app.api.main import create_app
-from app.api.routers.planned import PLANNED, refusing
 from app.api.schemas import ChainReply, Problem, SurfaceReply, UnderlyingsReply
 from app.queries import Queries, StoreUnavailableError, to_jsonable
 from periscope_assets.settings import Settings
@@ -159,13 +158,6 @@ def test_not_published_says_why_and_what_to_run(client, store):
     market.publish(store, "NDX", only=("option_quotes",))
     body = problem(client.get("/v1/surface/NDX"), 404, "not-published")
     assert body["remedy"].startswith("Run: periscope materialize")
-
-
-def test_planned_endpoints_are_not_built(settings, store):
-    client = client_of(settings, store)
-    client.app.include_router(refusing([("GET", "/v1/later/{symbol}")]))
-    problem(client.get("/v1/later/SPX"), 404, "not-built")
-    assert PLANNED == ()
 
 
 def test_other_paths_do_not_exist(reader):

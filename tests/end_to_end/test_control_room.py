@@ -1,4 +1,4 @@
-"""Dagster as an operator meets it: webserver, daemon and code location on the embedded database, in a browser.
+"""Dagster as an operator meets it: webserver, daemon, code location, embedded database, in a browser.
 
 A file is dropped and its surface served; a backfill is handed to the daemon; the pages are looked at.
 """
