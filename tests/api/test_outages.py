@@ -258,7 +258,7 @@ def test_an_application_of_settings_alone_reads_and_writes_in_its_roles(home):
             (READER, "on")
         ]
         reader.close()
-        app.state.trail.close()
+        app.state.trail.close(PATIENCE)
         (entry,) = people.audit_log()
         assert (entry.actor, entry.action, entry.outcome) == ("anonymous", "GET /v1/skew/SPX", "denied")
         people.close()
