@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
@@ -57,3 +58,10 @@ class Served:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """Yield the address of an application that is served meanwhile."""
+    with Served(lambda: app) as server:
+        yield server.base
