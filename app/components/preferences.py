@@ -34,6 +34,7 @@ _KEPT, _UNREAD, _CHANGED = "_preferences", "_preferences_unread", "_theme_change
 _log = logging.getLogger("periscope.app")
 
 _APPEARANCE = """<script>
+{{
 const wanted = JSON.stringify("{name}");
 const paths = [...document.querySelectorAll("a[href]")].map((link) => new URL(link.href).pathname);
 const names = ["/", location.pathname, ...paths].map((path) => `stActiveTheme-${{path}}-v2`);
@@ -42,6 +43,7 @@ names.forEach((name) => localStorage.setItem(name, wanted));
 if (differs && sessionStorage.getItem("periscopeTheme") !== wanted) {{
   sessionStorage.setItem("periscopeTheme", wanted);
   location.reload();
+}}
 }}
 </script>"""
 """Streamlit's own place for the reader's choice, by path; it is read when the page loads."""

@@ -128,30 +128,30 @@ def test_the_page_is_drawn_and_readable(visit, name, scheme):
     page.wait_for_function(f"{WIDTH} <= 390")
 
 
+def _choose(page, label: str, option: str) -> None:
+    page.get_by_role("combobox", name=label, exact=True).click()
+    page.get_by_role("option", name=option).first.click()
+
+
 def test_a_signal_is_opened_and_acknowledged(visit, url):
-    page = visit("/signals?symbol=SPX")
+    page = visit("/signals?symbol=SPX&state=any")
     page.wait_for_function(READY)
-    page.get_by_label("Signal", exact=True).click()
-    page.get_by_role("option", name="2.").click()
+    _choose(page, "Signal", "2.")
     page.wait_for_url("**signal=*")
     page.get_by_label("Note").fill("on it")
     page.get_by_role("button", name="Acknowledge").click()
-    page.wait_for_function("document.body.innerText.includes('Pending\\n1')")
+    page.get_by_text("Acknowledged by local").wait_for()
     people = People(url)
     (event,) = people.signal_events("SPX")
     people.close()
     assert (event.kind, event.note) == ("acknowledged", "on it")
-    page.get_by_label("State", exact=False).first.click()
-    page.get_by_role("option", name="acknowledged").click()
-    page.get_by_text("Acknowledged by local").wait_for()
     assert page.errors == []
 
 
 def test_a_strategy_is_built_from_a_preset_and_exported(visit, store):
     page = visit("/strategy?symbol=SPX")
     page.wait_for_function(READY)
-    page.get_by_label("Preset", exact=False).first.click()
-    page.get_by_role("option", name="butterfly").click()
+    _choose(page, "Preset", "butterfly")
     page.get_by_role("button", name="Place").click()
     page.wait_for_url("**legs=1C*~-2C*~1C*")
     page.wait_for_function(READY)
@@ -193,8 +193,7 @@ def test_a_slash_brings_the_focus_to_the_symbol_and_enter_chooses(visit):
 def test_a_theme_is_chosen_and_stays(visit):
     page = visit("/settings", "light")
     page.wait_for_function(READY)
-    page.get_by_label("Theme", exact=False).first.click()
-    page.get_by_role("option", name="dark").click()
+    _choose(page, "Theme", "dark")
     app = "document.querySelector('[data-testid=stApp]')"
     dark = f"getComputedStyle({app}).backgroundColor === 'rgb(15, 21, 28)'"
     page.wait_for_function(dark)
@@ -203,6 +202,5 @@ def test_a_theme_is_chosen_and_stays(visit):
     page.wait_for_function(READY)
     page.goto(page.url.partition("/positioning")[0] + "/settings")
     page.wait_for_function(READY)
-    page.get_by_label("Theme", exact=False).first.click()
-    page.get_by_role("option", name="as the system").click()
+    _choose(page, "Theme", "as the system")
     page.wait_for_function(f"!({dark})")
