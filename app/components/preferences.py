@@ -23,12 +23,12 @@ from app.queries import StoreUnavailableError
 TIME_ZONE = "tz"
 """Key of the session and query parameter that hold the time zone."""
 
-THEME, UNIVERSE, SEVERITY, BANNER = "theme", "universe", "alert_severity", "alert_banner"
+THEME, UNIVERSE, TIER, BANNER = "theme", "universe", "alert_tier", "alert_banner"
 NEW_YORK, EVERY, SYSTEM = "America/New_York", "all", "system"
 TIME_ZONES = (NEW_YORK, "UTC", "America/Chicago", "Europe/London", "Europe/Berlin", "Asia/Tokyo")
 THEMES = (SYSTEM, "light", "dark")
 DEFAULTS: Mapping[str, str] = MappingProxyType(
-    {TIME_ZONE: NEW_YORK, THEME: SYSTEM, UNIVERSE: EVERY, SEVERITY: "warning", BANNER: "on"}
+    {TIME_ZONE: NEW_YORK, THEME: SYSTEM, UNIVERSE: EVERY, TIER: "notify", BANNER: "on"}
 )
 _KEPT, _UNREAD, _CHANGED = "_preferences", "_preferences_unread", "_theme_changed"
 _log = logging.getLogger("periscope.app")

@@ -1,6 +1,6 @@
-"""Parts of the page of data health: completeness and quarantine, lineage, vendors' vols, alerts.
+"""Parts of the page of data health: completeness and quarantine, lineage, vendors' vols.
 
-What belongs here: their layout. What does not: reading, arranging, freshness (``view``).
+What belongs here: their layout. What does not: reading, arranging, freshness (``view``), incidents (``alerts``).
 """
 
 from __future__ import annotations
@@ -167,9 +167,3 @@ def vendor(queries: Queries, scope: Scope) -> None:
         key="vendor_expiries",
     )
     export.buttons(expiries, f"{scope.symbol}_vendor_by_expiry")
-
-
-def alerts(queries: Queries, scope: Scope) -> None:
-    """Draw what is open."""
-    del queries, scope
-    absence.nothing("No alerts are recorded in this store.")
