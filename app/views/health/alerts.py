@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from types import MappingProxyType
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -15,7 +16,7 @@ import streamlit as st
 from app import cache, state
 from app.commands import LOCAL, DeniedError
 from app.commands import alerts as commands
-from app.components import absence, clock, export, frame
+from app.components import absence, clock, export
 from app.components.preferences import TIER, kept
 from app.components.scope import Scope
 from app.queries import Queries, StoreUnavailableError
@@ -41,7 +42,7 @@ def render(queries: Queries, scope: Scope) -> None:
     del queries
     now = parse_time(scope.known_at, "known_at") or clock.now()
     answer = alerts(cache.people(), now)
-    frame.stamp(answer, scope)
+    st.caption(f"As of {clock.stamp(answer.known_at)}; {answer.quality['n_open']:,} open in all.")
     tiers = TIERS[: TIERS.index(_least()) + 1]
     st.subheader("Open", anchor=False)
     standing = answer.frames["open"]
@@ -66,18 +67,17 @@ def _least() -> str:
     return chosen if chosen in TIERS else TIERS[-1]
 
 
-def _table(rows: pd.DataFrame, settings: dict[str, object], name: str) -> None:
+def _table(rows: pd.DataFrame, settings: dict[str, Any], name: str) -> None:
     st.dataframe(
         rows, column_config=settings, column_order=list(settings), hide_index=True, placeholder="–", key=name
-    )  # type: ignore[call-overload]
+    )
     export.buttons(rows, name)
 
 
 def _one(rows: pd.DataFrame) -> None:
     keys = rows["incident"].tolist()
-    names = dict(
-        zip(keys, (f"{a}: {b}" for a, b in zip(rows["title"], rows["what"], strict=True)), strict=True)
-    )
+    told = zip(keys, rows["title"], rows["what"], strict=True)
+    names = {key: f"{title}: {what}" for key, title, what in told}
     state.seed(INCIDENT, keys[0], allowed=keys)
     chosen = st.selectbox(
         "Incident", keys, key=INCIDENT, persist_state="session", format_func=lambda key: names[key]

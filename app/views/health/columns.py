@@ -108,7 +108,7 @@ CONTRACTS = {
 _INCIDENT = {
     "tier": _column.TextColumn(
         "Tier",
-        help="page: at once, at any hour. notify: outside quiet hours. digest: once a day.",
+        help="page: at once, any hour. notify: outside quiet hours. digest: daily.",
         pinned=True,
     ),
     "title": _column.TextColumn("Incident", pinned=True),

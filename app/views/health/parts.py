@@ -1,6 +1,7 @@
 """Parts of the page of data health: completeness and quarantine, lineage, vendors' vols.
 
-What belongs here: their layout. What does not: reading, arranging, freshness (``view``), incidents (``alerts``).
+What belongs here: their layout. What does not: reading, arranging, freshness
+(``view``), incidents (``alerts``).
 """
 
 from __future__ import annotations
