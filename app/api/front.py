@@ -81,6 +81,7 @@ class Front:
 
         method = scope["method"] if scope.get("method") in _METHODS else scope["type"].upper()
         with self._tracing.request(identity, method, fields) as span:
+            state["trace_id"] = span.trace_id
             try:
                 await self._app(scope, receive, stamped)
             except Exception:
