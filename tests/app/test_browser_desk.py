@@ -137,6 +137,7 @@ def test_the_page_is_drawn_and_readable_light_and_dark_wide_and_narrow(visit, tm
     assert page.evaluate(CONTRAST) == []
     light = page.evaluate(GROUND)
     page.emulate_media(color_scheme="dark")
+    page.reload()
     page.wait_for_function(f"{GROUND} !== {light!r}")
     _settle(page)
     _keep_picture(page, tmp_path_factory, f"{name}-dark")

@@ -97,7 +97,7 @@ def _line(queries: Queries, found: Located, row: pd.Series) -> None:
             st.code(line.text, language=None, wrap_lines=True)
     with right:
         st.caption("As it was parsed")
-        st.json(row["record"], expanded=True)
+        st.code(json.dumps(row["record"], indent=2, sort_keys=True), language=None)
 
 
 def lineage(queries: Queries, scope: Scope) -> None:
