@@ -9,15 +9,17 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluation
+from dagster_shared.record import replace
 
 from periscope_assets.alerts.incidents import Incident
 from periscope_assets.defs.findings import FIRST_LOOK, Findings, Memory, Record, instant
-from periscope_assets.defs.watched_runs import LastGood
+from periscope_assets.defs.watched_runs import LastGood, only_partition
 from periscope_assets.pipeline.timing import Expected, surface_expected
 from periscope_assets.settings import Settings
 from periscope_assets.store.repository import PUBLISHED, LedgerEntry, Reader
@@ -50,13 +52,20 @@ def failed_checks(
             for each in found
         ]
 
+    @cache
+    def of_run(run_id: str) -> str | None:
+        run = instance.get_run_by_id(run_id)
+        return None if run is None else only_partition(run)
+
     fresh, kept = state.unread(read, CHECKS, now)
     raised: dict[str, Incident] = {}
     resolved: dict[str, str] = {}
     for record in fresh:
         evaluation, run_id = record.value
-        if not evaluation.partition:
+        partition = evaluation.partition or of_run(run_id)
+        if not partition:
             continue
+        evaluation = replace(evaluation, partition=partition)
         for key in _keys(evaluation):
             raised.pop(key, None)
             resolved[key] = "the check passed" if evaluation.passed else "it is of another severity now"

@@ -66,11 +66,17 @@ def _record(found: RunRecord) -> Record[RunRecord]:
 
 def _of(run: dg.DagsterRun) -> str:
     """Return what a run was about: a partition, or the range of them."""
+    if _START in run.tags and only_partition(run) is None:
+        return f"{run.tags[_START]}...{run.tags.get(_END, '')}"
+    return only_partition(run) or "all"
+
+
+def only_partition(run: dg.DagsterRun) -> str | None:
+    """Return the partition that a run was about, None where there were several or none."""
     if _PARTITION in run.tags:
         return run.tags[_PARTITION]
-    if _START in run.tags:
-        return f"{run.tags[_START]}...{run.tags.get(_END, '')}"
-    return "all"
+    start = run.tags.get(_START)
+    return start if start == run.tags.get(_END) else None
 
 
 def _failed(instance: dg.DagsterInstance, found: RunRecord, key: str, last_good: LastGood) -> Incident:

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
+import pandas as pd
 import pytest
+from dagster._core.definitions.sensor_definition import SensorType
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
-from dagster._core.scheduler.instigation import TickData, TickStatus
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    SensorInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster._utils.error import SerializableErrorInfo
 
 from periscope_assets.alerts.incidents import KINDS
 from periscope_assets.definitions import build_definitions, materialize
@@ -18,9 +28,13 @@ from periscope_assets.defs.watched_runs import failed_backfills, failed_runs, fa
 from periscope_assets.defs.watching import last_good
 from periscope_assets.store.connect import open_alerts, open_store
 from periscope_assets.store.postgres import PostgresStore
+from periscope_assets.store.repository import Draft
+from periscope_assets.store.tables import DATASETS
+from tests.store.store_samples import whole
 
 DAY = date(2026, 3, 20)
 KEY = "2026-03-20|desk"
+ASSETS = ["raw_chain", "option_quotes"]
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +108,9 @@ def test_a_bound_on_a_tick_loses_nothing():
 
 
 def test_a_run_that_says_nothing_is_found_until_it_ends(instance):
-    made = instance.create_run_for_job(nightly_work, status=dg.DagsterRunStatus.NOT_STARTED)
+    made = instance.create_run_for_job(
+        nightly_work, run_config={"ops": {"work": {"config": {"fail": False}}}}
+    )
     event = dg.DagsterEvent("PIPELINE_START", "nightly_work", message="")
     instance.report_dagster_event(event, made.run_id)
     now = datetime.now(UTC)
@@ -108,36 +124,24 @@ def test_a_run_that_says_nothing_is_found_until_it_ends(instance):
     assert list(over.resolved) == keys
 
 
-def test_a_failed_tick_is_found_and_a_good_one_ends_it(instance, tmp_path):
-    definitions = build_definitions(home_without_database(tmp_path))
-    sensor = definitions.get_repository_def().get_sensor_def("dropped_files")
-    state = dg._core.scheduler.instigation.InstigatorState
-    from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteRepositoryOrigin
-    from dagster._core.scheduler.instigation import InstigatorStatus, InstigatorType, SensorInstigatorData
-
+def test_a_failed_tick_is_found_and_a_good_one_ends_it(instance):
     repository = RemoteRepositoryOrigin(RegisteredCodeLocationOrigin("here"), "repository")
-    origin = repository.get_instigator_origin(sensor.name)
-    selector = origin.get_selector_id() if hasattr(origin, "get_selector_id") else "selector"
-    made = state(
-        origin,
-        InstigatorType.SENSOR,
-        InstigatorStatus.RUNNING,
-        SensorInstigatorData(min_interval=5, sensor_type=dg.SensorType.STANDARD),
-    )
-    selector = made.selector_id
-    instance.add_instigator_state(made)
+    origin = repository.get_instigator_origin("dropped_files")
+    kind, data = InstigatorType.SENSOR, SensorInstigatorData(min_interval=5, sensor_type=SensorType.STANDARD)
+    state = InstigatorState(origin, kind, InstigatorStatus.RUNNING, data)
+    instance.add_instigator_state(state)
 
-    def tick(status, at, error=None):
-        data = TickData(
-            instigator_origin_id=made.instigator_origin_id,
-            instigator_name=sensor.name,
-            instigator_type=InstigatorType.SENSOR,
+    def tick(status, at):
+        made = TickData(
+            instigator_origin_id=state.instigator_origin_id,
+            instigator_name="dropped_files",
+            instigator_type=kind,
             status=status,
             timestamp=at,
-            selector_id=selector,
-            error=error,
+            error=SerializableErrorInfo("it broke", [], None) if status == TickStatus.FAILURE else None,
+            selector_id=state.selector_id,
         )
-        instance.create_tick(data)
+        instance.create_tick(made)
 
     tick(TickStatus.FAILURE, 1000.0)
     tick(TickStatus.STARTED, 1030.0)
@@ -147,12 +151,6 @@ def test_a_failed_tick_is_found_and_a_good_one_ends_it(instance, tmp_path):
     over = failed_ticks(instance, found.memory)
     assert not over.raised
     assert list(over.resolved) == ["tick_failed:dropped_files"]
-
-
-def home_without_database(tmp_path):
-    from periscope_assets.settings import Settings
-
-    return Settings(home=tmp_path / "home")
 
 
 def test_a_failed_backfill_is_found_once_and_ended_by_a_later_one(instance):
@@ -189,8 +187,14 @@ def built(new_home, tmp_path_factory):
     folder = tmp_path_factory.mktemp("watched")
     home = new_home(folder / "home", "watched")
     settings = home.model_copy(update={"universes": {"desk": ["SIMX", "NOPE"]}})
-    with dg.DagsterInstance.ephemeral() as made:
-        assert materialize(settings, made, "desk", DAY, DAY).success
+    with dg.instance_for_test() as made:
+        assert materialize(settings, made, "desk", DAY, DAY, selection=ASSETS).success
+        store = open_store(settings)
+        as_of = datetime(2026, 3, 20, 20, 0, tzinfo=UTC)
+        rows = {name: whole(name, pd.DataFrame(index=[])) for name in DATASETS["vol_surface"]}
+        surface = Draft("vol_surface", "SIMX", as_of, "v1", "1", {}, "published", "simulated", "r1", rows, {})
+        store.publish([surface], store.fence())
+        store.close()
         yield settings, made
 
 
@@ -247,23 +251,48 @@ def test_holidays_and_half_days_are_not_stale(built, built_store):
     assert expected.parent == "source_failed:2026-04-02|desk"
 
 
-def test_signals_above_the_threshold_are_told_and_end_with_the_next_snapshot(built, built_store):
-    now = datetime(2026, 3, 20, 23, 0, tzinfo=UTC)
-    assert not new_signals(built_store, [], None, now, 0.0).raised
-    early = datetime(2020, 1, 1, tzinfo=UTC).isoformat()
-    found = new_signals(built_store, [], early, now, 0.0)
-    memory = found.memory
-    for _ in range(20):
-        if found.raised:
-            break
-        found = new_signals(built_store, [], memory, now, 0.0)
-        memory = found.memory
-    assert found.raised
-    assert all(each.key.startswith("signal:SIMX:") for each in found.raised)
-    assert not new_signals(built_store, [], found.memory, now, 0.0).raised
-    assert not new_signals(built_store, [], early, now + timedelta(days=30), 0.0).raised
-    known = [*(each.key for each in found.raised), "signal:SIMX:gone:x:buy", "signal:OTHER:gone:x:buy"]
-    assert new_signals(built_store, known, early, now, 0.0).resolved.keys() == {"signal:SIMX:gone:x:buy"}
+def signals(*confidences):
+    frame = pd.DataFrame(
+        {
+            "signal_id": [f"s{n}" for n in range(len(confidences))],
+            "generator": "mispricing",
+            "instrument": [f"C{n}" for n in range(len(confidences))],
+            "tenor_days": 30.0,
+            "direction": "buy",
+            "confidence": confidences,
+            "regime": "calm",
+            "rank": range(1, len(confidences) + 1),
+            "state": "pending",
+            "reason": "2.1 sigma below the model.",
+        }
+    )
+    return whole("trade_signals", frame)
+
+
+def publish_signals(store, version, as_of, *confidences):
+    made = Draft(
+        "trade_signals", "ACME", as_of, version, "1", {}, "published", "simulated", "r1",
+        {"trade_signals": signals(*confidences)}, {},
+    )  # fmt: skip
+    store.publish([made], store.fence())
+
+
+def test_signals_above_the_threshold_are_told_and_end_with_the_next_snapshot(built_store):
+    as_of = datetime(2026, 3, 20, 20, 0, tzinfo=UTC)
+    start = new_signals(built_store, [], None, as_of, 0.8)
+    assert not start.raised
+    publish_signals(built_store, "v1", as_of, 0.9, 0.7, 0.8)
+    found = new_signals(built_store, [], start.memory, as_of, 0.8)
+    keys = ["signal:ACME:mispricing:C0:buy", "signal:ACME:mispricing:C2:buy"]
+    assert [each.key for each in found.raised] == keys
+    assert "buy C0 (mispricing), confidence 0.90: 2.1 sigma" in found.raised[0].what
+    assert not new_signals(built_store, keys, found.memory, as_of, 0.8).raised
+    assert not new_signals(built_store, [], start.memory, as_of + timedelta(days=30), 0.8).raised
+    publish_signals(built_store, "v2", as_of + timedelta(minutes=30), 0.95)
+    known = [*keys, "signal:OTHER:mispricing:C0:buy"]
+    after = new_signals(built_store, known, found.memory, as_of + timedelta(hours=1), 0.8)
+    assert [each.key for each in after.raised] == keys[:1]
+    assert list(after.resolved) == keys[1:]
 
 
 def test_the_sensors_report_and_keep_their_cursors(built):
@@ -283,4 +312,3 @@ def test_the_sensors_report_and_keep_their_cursors(built):
     kinds = {event.incident.partition(":")[0] for event in log.open_alerts()}
     log.close()
     assert {"source_failed", "check_failed", "stale_surface"} <= kinds <= set(KINDS)
-    assert json.dumps(sorted(kinds))
