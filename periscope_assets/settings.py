@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr, field_validato
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from periscope_analytics.conventions import NEW_YORK, check_symbol, listing
+from periscope_assets.operations_settings import AlertSettings, ExecutorSettings
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 LIVE_KINDS = frozenset({"massive", "cboe", "deribit"})
@@ -362,6 +363,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         extra="forbid",
         frozen=True,
+        hide_input_in_errors=True,
     )
 
     home: Path = Field(default_factory=default_home)
@@ -376,6 +378,10 @@ class Settings(BaseSettings):
     schedules: ScheduleSettings = ScheduleSettings()
     landing: LandingSettings = LandingSettings()
     runs: RunSettings = RunSettings()
+    alerts: AlertSettings = AlertSettings()
+    executor: ExecutorSettings = ExecutorSettings()
+    workers: Annotated[int, Field(ge=1, le=256)] = 1
+    """Processes that share the symbols of a partition; 1: the run's own."""
     owner: Annotated[str, Field(pattern=r"^(team:[A-Za-z0-9_\-]+|[^@\s]+@[^@\s]+)$")] = "team:quants"
     """Of every asset in Dagster's catalogue: ``team:name`` or an address."""
     universes_file: OptionalPath = None

@@ -37,8 +37,18 @@ class NotBuiltError(Exception):
     """An endpoint that is planned and does not exist yet."""
 
 
+class UnknownIncidentError(LookupError):
+    """An incident that is not open."""
+
+
 class UnknownSignalError(LookupError):
     """A signal that the snapshot asked for does not have."""
+
+
+def refused(error: ValueError) -> InvalidParameterError:
+    """Return a command's refusal of an argument, "name: message", as that of a parameter."""
+    name, _, message = str(error).partition(": ")
+    return InvalidParameterError(name, message)
 
 
 def problem(
@@ -73,6 +83,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(StoreUnavailableError, _unavailable)
     app.add_exception_handler(NotBuiltError, _not_built)
     app.add_exception_handler(UnknownSignalError, _unknown_signal)
+    app.add_exception_handler(UnknownIncidentError, _unknown_incident)
     app.add_exception_handler(DeniedError, _denied)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
@@ -123,6 +134,10 @@ def _not_built(request: Request, error: Exception) -> JSONResponse:
 
 def _unknown_signal(request: Request, error: Exception) -> JSONResponse:
     return problem(request_id(request), 404, "unknown-signal", "Unknown signal", str(error))
+
+
+def _unknown_incident(request: Request, error: Exception) -> JSONResponse:
+    return problem(request_id(request), 404, "unknown-incident", "Unknown incident", str(error))
 
 
 def _denied(request: Request, error: Exception) -> JSONResponse:

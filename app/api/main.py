@@ -24,7 +24,7 @@ from app.api.kept import KeptReplies
 from app.api.limits import Limiter
 from app.api.measured import MeasuredReader
 from app.api.observed import Metrics, configure_logs
-from app.api.routers import compute, health, market, models, planned, signals, stream
+from app.api.routers import alerts, compute, health, market, models, planned, signals, stream
 from app.api.stream.hub import Hub
 from app.api.tracing import Tracing
 from app.api.trail import Trail
@@ -82,9 +82,10 @@ def create_app(
     far = None if api.redis_url is None else InRedis(api.redis_url.get_secret_value())
     state.contents = Layered(InMemory(api.cache_bytes // 2), far, state.metrics)
     state.freshness = Freshness(lambda: state.store.queries().watermark())
-    state.trail, state.tracing = Trail(state.people), Tracing(api.otlp_endpoint, exporter)
+    state.trail = Trail(None if store is not None and people is None else state.people)
+    state.tracing = Tracing(api.otlp_endpoint, exporter)
     errors.install(app)
-    for module in (health, market, models, signals, compute, stream, planned):
+    for module in (health, market, models, signals, alerts, compute, stream, planned):
         app.include_router(module.router)
     openapi.install(app)
     _wrap(app, settings)
@@ -105,7 +106,7 @@ def _wrap(app: FastAPI, settings: Settings) -> None:
         limiter=Limiter(api.requests_per_minute),
         trail=state.trail,
     )
-    app.add_middleware(Guard, origin_ports=ports, settings=api)
+    app.add_middleware(Guard, origin_ports=ports, settings=api, trail=state.trail)
     app.add_middleware(
         Front,
         metrics=state.metrics,

@@ -39,6 +39,7 @@ TABLE: tuple[tuple[tuple[str, ...], str, Rule], ...] = (
     (("GET", "POST", "DELETE"), r"/mcp(/.*)?", Rule(Role.VIEWER, "agents")),
     (("POST",), r"/v1/(price|implied-vol|strategy)", Rule(Role.VIEWER, "compute")),
     (("POST",), r"/v1/signals/[^/]+/[^/]+/(acknowledge|reopen)", Rule(Role.ANALYST, "signals")),
+    (("POST",), r"/v1/alerts/(acknowledge|reopen)", Rule(Role.OPERATOR, "alerts")),
     (_READS, r".*", READ),
     (("WEBSOCKET",), r".*", READ),
 )

@@ -4,7 +4,7 @@ What belongs here: who may do what, and what an event means. What does not: SQL 
 HTTP, widgets. Everything takes the store of events and the :class:`Actor` who asks.
 """
 
-from app.commands import keys, preferences, signals
+from app.commands import alerts, keys, preferences, signals
 from app.commands.actors import LOCAL, Actor, DeniedError, Role
 
-__all__ = ["LOCAL", "Actor", "DeniedError", "Role", "keys", "preferences", "signals"]
+__all__ = ["LOCAL", "Actor", "DeniedError", "Role", "alerts", "keys", "preferences", "signals"]

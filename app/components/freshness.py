@@ -80,7 +80,6 @@ def _stamp(answer: Answer, *, live: bool) -> None:
         if not live:
             st.badge("pinned in time", color="gray", icon=":material/history:", help="Not the latest data.")
         st.caption(_sentence(answer), width="content")
-        _link(answer)
 
 
 def _sentence(answer: Answer) -> str:
@@ -93,8 +92,9 @@ def _sentence(answer: Answer) -> str:
     return " · ".join(parts)
 
 
-def _link(answer: Answer) -> None:
-    with st.popover("Link", icon=":material/link:", type="tertiary", key="link"):
+def link(answer: Answer) -> None:
+    """Draw the link that shows this answer for ever, with what the page's pickers hold."""
+    with st.popover("Link", icon=":material/link:", key="link", help="A link to these very numbers."):
         st.caption("Shows these very numbers, whatever is published later:")
         path = st.context.url or ""
         query = urlencode(state.permalink(answer, **state.chosen()), safe=":")

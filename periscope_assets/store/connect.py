@@ -13,6 +13,7 @@ import psycopg
 from sqlalchemy.engine import make_url
 
 from periscope_assets.settings import Settings
+from periscope_assets.store.alerts import AlertLog
 from periscope_assets.store.embedded import EmbeddedServer, check_database, ensure_database
 from periscope_assets.store.lake import Lake
 from periscope_assets.store.people import People
@@ -75,6 +76,20 @@ def open_people(settings: Settings) -> People:
         return People(settings.database.commands_url.get_secret_value())
     open_store(settings).close()
     return People(_store_url(settings))
+
+
+def open_alerts(settings: Settings, *, clock: Callable[[], datetime] | None = None) -> AlertLog:
+    """Return the events of incidents and of their delivery; see :func:`open_people`.
+
+    Raises
+    ------
+    StoreUnavailableError
+        If its database can't be reached or made.
+    """
+    if settings.database.commands_url is not None:
+        return AlertLog(settings.database.commands_url.get_secret_value(), clock=clock)
+    open_store(settings).close()
+    return AlertLog(_store_url(settings), clock=clock)
 
 
 def database_url(settings: Settings, database: str = DATABASE) -> str:

@@ -1,4 +1,4 @@
-"""Tables of what people do: append-only events, from which the state is derived, and the audit log.
+"""Tables of what people do and what goes wrong: events, from which state is derived, and the audit log.
 
 What belongs here: table definitions. What does not: queries (``people``), rows of publications.
 """
@@ -56,6 +56,33 @@ preferences = event_table(
     ],
     "what people prefer; the latest of an actor and name counts",
     *("actor", "name"),
+)
+
+ALERT_KINDS = ("raised", "resolved", "reminded", "acknowledged", "reopened")
+DELIVERY_KINDS = ("decided", "suppressed", "sent", "failed")
+
+alert_events = event_table(
+    "alert_events",
+    [
+        text("incident", "what is deduplicated, e.g. run_failed:build_surfaces:2026-01-15|us-index"),
+        text("kind", "raised, resolved, reminded, acknowledged or reopened", among=ALERT_KINDS),
+        document("details", "of raised: the incident; of acknowledged: until when and a note"),
+    ],
+    "life of incidents",
+    "incident",
+)
+
+alert_deliveries = event_table(
+    "alert_deliveries",
+    [
+        Column("alert_id", BigInteger, nullable=False, comment="event of an incident that is told"),
+        text("channel", "name of the channel; empty for none"),
+        text("kind", "decided, suppressed, sent or failed", among=DELIVERY_KINDS),
+        time("due_at", "of decided: when it is to be sent, UTC", nullable=True),
+        text("note", "why it was suppressed or failed", nullable=True),
+    ],
+    "outbox of alerts: what is to be sent to whom, and what came of it",
+    "alert_id",
 )
 
 audit_log = Table(

@@ -1,4 +1,4 @@
-"""What people do, as events: signals acknowledged, keys, preferences; each with its entry in the audit log.
+"""What people do, as events: about signals, alerts, keys, preferences; each is in the audit log too.
 
 What belongs here: SQL of the event tables. What does not: who may do what and what an event means
 (``app.commands``), publications.
@@ -32,6 +32,35 @@ _ADD_PREFERENCE = f"""
 INSERT INTO periscope.preferences (at, actor, name, value)
 VALUES ({_NOW}, %(actor)s, %(name)s, %(value)s)
 """  # noqa: S608
+_ADD_ALERT = f"""
+INSERT INTO periscope.alert_events (at, actor, incident, kind, details)
+VALUES ({_NOW}, %(actor)s, %(incident)s, %(kind)s, %(details)s) RETURNING event_id, at
+"""  # noqa: S608
+_OPEN_ALERTS = """
+WITH last AS (
+    SELECT DISTINCT ON (incident) incident, kind, event_id FROM periscope.alert_events
+    WHERE kind IN ('raised', 'resolved')
+        AND (%(incidents)s::text[] IS NULL OR incident = ANY(%(incidents)s))
+        AND (%(until)s::timestamptz IS NULL OR at <= %(until)s)
+    ORDER BY incident, event_id DESC
+)
+SELECT event.event_id, at, actor, event.incident, event.kind, details
+FROM periscope.alert_events AS event JOIN last USING (incident)
+WHERE last.kind = 'raised' AND event.event_id >= last.event_id
+    AND (%(until)s::timestamptz IS NULL OR at <= %(until)s)
+ORDER BY event.event_id
+"""
+_RECENT_ALERTS = """
+WITH raised AS (
+    SELECT event_id, incident FROM periscope.alert_events
+    WHERE kind = 'raised' AND (%(until)s::timestamptz IS NULL OR at <= %(until)s)
+    ORDER BY event_id DESC LIMIT %(limit)s
+)
+SELECT event_id, at, actor, incident, kind, details FROM periscope.alert_events
+WHERE event_id >= (SELECT min(event_id) FROM raised) AND incident IN (SELECT incident FROM raised)
+    AND (%(until)s::timestamptz IS NULL OR at <= %(until)s)
+ORDER BY event_id
+"""
 _SIGNALS = """
 SELECT event_id, at, actor, symbol, signal_id, kind, note FROM periscope.signal_events
 WHERE symbol = %(symbol)s AND (%(until)s::timestamptz IS NULL OR at <= %(until)s)
@@ -66,6 +95,18 @@ class SignalEvent:
     signal_id: str
     kind: str
     note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlertEvent:
+    """What happened to an incident; `kind` is one of ``event_tables.ALERT_KINDS``."""
+
+    event_id: int
+    at: datetime
+    actor: str
+    incident: str
+    kind: str
+    details: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +147,26 @@ class People(Sessions):
         """Return the events about signals of a symbol, oldest first."""
         rows = self._fetch(_SIGNALS, {"symbol": symbol, "until": until})
         return [SignalEvent(*map(_utc, row)) for row in rows]
+
+    def add_alert_event(
+        self, act: Act, *, incident: str, kind: str, details: dict[str, Any] | None = None
+    ) -> AlertEvent:
+        """Write down what a person did about an incident."""
+        kept = None if details is None else Jsonb(details)
+        number, at = self._add(_ADD_ALERT, act, {"incident": incident, "kind": kind, "details": kept})[0]
+        return AlertEvent(number, at.astimezone(UTC), act.actor, incident, kind, details or {})
+
+    def open_alerts(
+        self, *, incidents: Sequence[str] | None = None, until: datetime | None = None
+    ) -> list[AlertEvent]:
+        """Return the events of incidents that are open, or were at a time, since they were raised last."""
+        asked = {"incidents": None if incidents is None else list(incidents), "until": until}
+        return [alert_event(row) for row in self._fetch(_OPEN_ALERTS, asked)]
+
+    def recent_alerts(self, *, limit: int, until: datetime | None = None) -> list[AlertEvent]:
+        """Return the events of the incidents that were raised last, oldest first."""
+        rows = self._fetch(_RECENT_ALERTS, {"limit": limit, "until": until})
+        return [alert_event(row) for row in rows]
 
     def add_key_event(
         self, act: Act | None, *, actor: str, key_id: str, kind: str, details: dict[str, Any] | None = None
@@ -172,6 +233,12 @@ class People(Sessions):
 
     def _now(self) -> datetime | None:
         return self._clock() if self._clock is not None else None
+
+
+def alert_event(row: Sequence[Any]) -> AlertEvent:
+    """Return the event that a row of ``alert_events`` is."""
+    number, at, actor, incident, kind, details = row
+    return AlertEvent(number, at.astimezone(UTC), actor, incident, kind, details or {})
 
 
 def _utc(value: Any) -> Any:

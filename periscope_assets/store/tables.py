@@ -147,8 +147,10 @@ underlying_bars = _data_table(
 )
 
 LEDGER_TABLES = frozenset({"publications", "publish_clock", "lake_outbox"})
-EVENT_TABLES = frozenset({"signal_events", "api_keys", "preferences", "audit_log"})
-"""What people do: append-only, no content of a publication."""
+EVENT_TABLES = frozenset(
+    {"signal_events", "api_keys", "preferences", "audit_log", "alert_events", "alert_deliveries"}
+)
+"""What people do and what goes wrong: append-only, no content of a publication."""
 PER_CONTRACT_TABLES = frozenset(
     {"options_snapshots", "quarantined_quotes", "implied_vols", "surface_quotes", "mispricings"},
 )

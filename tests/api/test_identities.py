@@ -36,6 +36,8 @@ OPTIONS = {"forward": 100.0, "strike": 100.0, "tau_years": 1.0, "is_call": True}
 ROUTES = [
     *(("GET", path, None) for path in ("/health", "/ready", "/openapi.json", "/llms.txt", "/metrics")),
     ("GET", "/v1/underlyings", None),
+    ("GET", "/v1/alerts", None),
+    *(("POST", f"/v1/alerts/{verb}", {"incident": "nothing"}) for verb in ("acknowledge", "reopen")),
     *(
         ("GET", f"/v1/{name}/{S}", None)
         for name in (
@@ -52,6 +54,8 @@ ROUTES = [
 ]
 ANSWERED = {
     "/v1/strategy": 422,
+    "/v1/alerts/acknowledge": 404,
+    "/v1/alerts/reopen": 404,
     f"/v1/signals/{S}/nothing/acknowledge": 404,
     f"/v1/signals/{S}/nothing/reopen": 404,
 }

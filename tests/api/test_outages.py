@@ -12,13 +12,15 @@ from contextlib import contextmanager
 import httpx
 import psycopg
 import pytest
+from fastapi.testclient import TestClient
 
 from app.api.main import create_app
 from periscope_assets.settings import Settings
+from periscope_assets.store.connect import open_reader
 from periscope_assets.store.embedded import EmbeddedServer
 from periscope_assets.store.people import People
 from periscope_assets.store.postgres import PostgresStore
-from periscope_assets.store.roles import READER
+from periscope_assets.store.roles import COMMANDS, READER
 from tests.api.serving import served
 from tests.app import market
 from tests.conftest import required
@@ -240,6 +242,28 @@ def test_the_database_restarts_under_load(tmp_path):
         assert set(load.codes) == {200, 503}
     finally:
         server.stop()
+
+
+def test_an_application_of_settings_alone_reads_and_writes_in_its_roles(home):
+    settings = Settings(home=home)
+    app = create_app(settings)
+    try:
+        client = TestClient(app, base_url="http://127.0.0.1:8000")
+        assert client.get("/v1/underlyings").json()["data"]["underlyings"] == []
+        assert client.get("/v1/skew/SPX", headers={"Origin": "https://evil.example"}).status_code == 403
+        people = app.state.people()
+        assert people._fetch("SELECT current_user") == [(COMMANDS,)]
+        reader = open_reader(settings)
+        assert reader._fetch("SELECT current_user, current_setting('transaction_read_only')") == [
+            (READER, "on")
+        ]
+        reader.close()
+        app.state.trail.close()
+        (entry,) = people.audit_log()
+        assert (entry.actor, entry.action, entry.outcome) == ("anonymous", "GET /v1/skew/SPX", "denied")
+        people.close()
+    finally:
+        EmbeddedServer(home).stop()
 
 
 def _kick(url: str) -> None:

@@ -6,13 +6,22 @@ is built.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from fastapi import APIRouter
 
 from app.api.errors import NotBuiltError
 
-PLANNED = (("GET", "/v1/alerts"),)
+PLANNED: tuple[tuple[str, str], ...] = ()
+"""Methods and paths; at present everything that is named is built."""
 
-router = APIRouter(include_in_schema=False)
+
+def router_of(planned: Iterable[tuple[str, str]]) -> APIRouter:
+    """Return routes that refuse."""
+    router = APIRouter(include_in_schema=False)
+    for method, path in planned:
+        router.add_api_route(path, _refuse, methods=[method])
+    return router
 
 
 def _refuse() -> None:
@@ -21,5 +30,4 @@ def _refuse() -> None:
     )
 
 
-for _method, _path in PLANNED:
-    router.add_api_route(_path, _refuse, methods=[_method])
+router = router_of(PLANNED)
