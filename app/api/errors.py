@@ -33,10 +33,6 @@ _CODES = {
 }
 
 
-class NotBuiltError(Exception):
-    """An endpoint that is planned and does not exist yet."""
-
-
 class UnknownIncidentError(LookupError):
     """An incident that is not open."""
 
@@ -81,7 +77,6 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(PurgedError, _purged)
     app.add_exception_handler(StoreUnavailableError, _unavailable)
-    app.add_exception_handler(NotBuiltError, _not_built)
     app.add_exception_handler(UnknownSignalError, _unknown_signal)
     app.add_exception_handler(UnknownIncidentError, _unknown_incident)
     app.add_exception_handler(DeniedError, _denied)
@@ -126,10 +121,6 @@ def _unavailable(request: Request, error: Exception) -> JSONResponse:
     headers = {"Retry-After": "5"}
     title = "The store can't be reached"
     return problem(request_id(request), 503, "store-unavailable", title, str(error), headers=headers)
-
-
-def _not_built(request: Request, error: Exception) -> JSONResponse:
-    return problem(request_id(request), 404, "not-built", "Not built yet", str(error))
 
 
 def _unknown_signal(request: Request, error: Exception) -> JSONResponse:

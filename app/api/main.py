@@ -24,7 +24,7 @@ from app.api.kept import KeptReplies
 from app.api.limits import Limiter
 from app.api.measured import MeasuredReader
 from app.api.observed import Metrics, configure_logs
-from app.api.routers import alerts, compute, health, market, models, planned, signals, stream
+from app.api.routers import alerts, compute, health, market, models, signals, stream
 from app.api.stream.hub import Hub
 from app.api.tracing import Tracing
 from app.api.trail import Trail
@@ -85,7 +85,7 @@ def create_app(
     state.trail = Trail(None if store is not None and people is None else state.people)
     state.tracing = Tracing(api.otlp_endpoint, exporter)
     errors.install(app)
-    for module in (health, market, models, signals, alerts, compute, stream, planned):
+    for module in (health, market, models, signals, alerts, compute, stream):
         app.include_router(module.router)
     openapi.install(app)
     _wrap(app, settings)

@@ -13,7 +13,6 @@ import uvicorn
 from fastapi.testclient import TestClient
 
 from app.api.main import create_app
-from app.api.routers.planned import router_of
 from app.api.schemas import ChainReply, Problem, SurfaceReply, UnderlyingsReply
 from app.queries import Queries, StoreUnavailableError, to_jsonable
 from periscope_assets.settings import Settings
@@ -159,12 +158,6 @@ def test_not_published_says_why_and_what_to_run(client, store):
     market.publish(store, "NDX", only=("option_quotes",))
     body = problem(client.get("/v1/surface/NDX"), 404, "not-published")
     assert body["remedy"].startswith("Run: periscope materialize")
-
-
-def test_planned_endpoints_are_not_built(settings, store):
-    client = client_of(settings, store)
-    client.app.include_router(router_of([("GET", "/v1/later")]))
-    problem(client.get("/v1/later"), 404, "not-built")
 
 
 def test_other_paths_do_not_exist(reader):
