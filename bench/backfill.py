@@ -3,8 +3,8 @@
     python -m bench.backfill [--dates 250] [--universes 4] [--batch 50]
 
 Three runs over the same partitions of a simulated market, each into a database of its own: the graph as it
-is; the same graph whose pipeline does nothing (the floor: events, checks and metadata that Dagster writes); the
-pipeline alone, without Dagster. The ratio is the first over the sum of the others.
+is; the same graph whose pipeline does nothing (the floor: events, checks and metadata that Dagster writes);
+the pipeline alone, without Dagster. The ratio is the first over the sum of the others.
 """
 
 from __future__ import annotations
