@@ -96,7 +96,8 @@ class Front:
         route = state.get("route") or getattr(scope.get("route"), "path", None) or _UNKNOWN
         self._metrics.answered(method, route, status, seconds)
         span.end(method, route, status)
-        if self._log_all or status >= 500 or seconds > SLOW_SECONDS:
+        is_slow = seconds > SLOW_SECONDS and scope["type"] == "http"
+        if self._log_all or status >= 500 or is_slow:
             logger().info(
                 "request",
                 request_id=state["request_id"],
