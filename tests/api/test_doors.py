@@ -18,24 +18,31 @@ from app.commands import LOCAL, Role, keys
 from periscope_assets.settings import Settings
 from periscope_assets.store.people import People
 from periscope_assets.store.postgres import PostgresStore
-from tests.api.served import PATIENCE, serving
+from tests.api.serving import PATIENCE, served
+from tests.conftest import emptied
 
 LIST_TOOLS = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
 ACCEPT = {"Accept": "application/json, text/event-stream"}
 
 
 @pytest.fixture(scope="module")
-def people(published):
-    made = People(published)
+def database(pg_server):
+    pg_server.ensure_database("doors")
+    return emptied(pg_server.url("doors"))
+
+
+@pytest.fixture(scope="module")
+def people(database):
+    made = People(database)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def base(published, people, tmp_path_factory):
-    store = PostgresStore(published)
+def base(database, people, tmp_path_factory):
+    store = PostgresStore(database)
     settings = Settings(home=tmp_path_factory.mktemp("home"), api={"authentication": "required"})
-    with serving(create_app(settings, store, people)) as address:
+    with served(create_app(settings, store, people)) as address:
         yield address
     store.close()
 
