@@ -17,8 +17,13 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr, field_validato
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from periscope_analytics.conventions import NEW_YORK, check_symbol, listing
-from periscope_assets.operations_settings import AlertSettings, ExecutorSettings
-from periscope_assets.run_settings import LandingSettings, RunSettings, ScheduleSettings
+from periscope_assets.operations_settings import (
+    AlertSettings,
+    ExecutorSettings,
+    LandingSettings,
+    RunSettings,
+    ScheduleSettings,
+)
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 LIVE_KINDS = frozenset({"massive", "cboe", "deribit"})
