@@ -248,6 +248,8 @@ keys_app = typer.Typer(help="API keys.", no_args_is_help=True)
 audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")
 app.add_typer(audit_app, name="audit")
+alerts_app = typer.Typer(help="Incidents: what is open, and what is done about it.", no_args_is_help=True)
+app.add_typer(alerts_app, name="alerts")
 
 
 @keys_app.command("create")
@@ -289,6 +291,42 @@ def audit_verify(
     from app.terminal import keys as command
 
     _finish(command.verify(expect), 1)
+
+
+@alerts_app.command("list")
+def alerts_list(
+    everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what is open, most urgent first."""
+    from app.terminal import alerts as command
+
+    command.show(everything, as_json)
+
+
+Incident = Annotated[str, typer.Argument(help="Incident, as list shows it.")]
+
+
+@alerts_app.command("acknowledge")
+def alerts_acknowledge(
+    incident: Incident,
+    hours: Annotated[float, typer.Option(min=0.01, max=720.0, help="For how long.")] = 8.0,
+    note: Annotated[str | None, typer.Option(help="For whoever reads it.")] = None,
+) -> None:
+    """Say that somebody takes care of it; if it is open after that, it is told again."""
+    from app.terminal import alerts as command
+
+    command.acknowledge(incident, hours, note)
+
+
+@alerts_app.command("resolve")
+def alerts_resolve(
+    incident: Incident, why: Annotated[str, typer.Option(help="What was done.")] = "closed by hand"
+) -> None:
+    """Say that it is over, where nothing tells by itself."""
+    from app.terminal import alerts as command
+
+    command.resolve(incident, why)
 
 
 def _finish(fine: bool, code: int) -> None:

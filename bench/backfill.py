@@ -2,9 +2,9 @@
 
     python -m bench.backfill [--dates 250] [--universes 4] [--batch 50]
 
-Three runs over the same partitions of a simulated market, each into a database of its own: the graph as it is;
-the same graph whose pipeline does nothing (the floor: events, checks and metadata that Dagster writes); the
-pipeline alone, without Dagster. The ratio is the first over the sum of the others.
+Three runs over the same partitions of a simulated market, each into a database of its own: the graph as it
+is; the same graph whose pipeline does nothing (the floor: events, checks and metadata that Dagster writes);
+the pipeline alone, without Dagster. The ratio is the first over the sum of the others.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _Nothing:
         self.settings = settings
         self.store = SimpleNamespace(heads=lambda *_, **__: [], head=lambda *_, **__: None)
 
-    def build(self, dataset: str, symbols, session: date, _run_id: str, *, fresh: bool = False):
+    def build(self, dataset: str, symbols, session: date, *_: object, **__: object):
         return [Outcome(dataset, symbol, session, UNCHANGED) for symbol in symbols]
 
 

@@ -31,6 +31,7 @@ from periscope_assets.defs.signals.assets import ASSETS as SIGNALS
 from periscope_assets.defs.signals.checks import RULES as SIGNAL_RULES
 from periscope_assets.defs.surfaces.assets import ASSETS as SURFACES
 from periscope_assets.defs.surfaces.checks import RULES as SURFACE_RULES
+from periscope_assets.defs.watching import watchers
 from periscope_assets.pipeline import FAILED, METHOD_VERSIONS
 from periscope_assets.settings import Settings
 
@@ -83,7 +84,7 @@ def build_definitions(settings: Settings, **overrides: object) -> dg.Definitions
         ],
         jobs=[build_surfaces, snapshot_surfaces, fit_models, retain],
         schedules=schedules(settings),
-        sensors=[*sensors(settings), carrier(settings)],
+        sensors=[*sensors(settings), *watchers(settings), carrier(settings)],
         resources={"pipeline": pipeline_resource(settings), **overrides},
         executor=dg.in_process_executor,
     )

@@ -65,8 +65,7 @@ def problem(
         "request_id": request_id,
         **(extra or {}),
     }
-    stamped = {"Cache-Control": "no-store", "X-Request-Id": request_id, **(headers or {})}
-    return JSONResponse(body, status, stamped, PROBLEM_JSON)
+    return JSONResponse(body, status, {"Cache-Control": "no-store", **(headers or {})}, PROBLEM_JSON)
 
 
 def install(app: FastAPI) -> None:

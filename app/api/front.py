@@ -70,9 +70,7 @@ class Front:
             nonlocal status, is_done
             if message["type"].endswith("response.start"):
                 status = message["status"]
-                known = {name for name, _ in added} - {b"vary"}
-                kept = [pair for pair in message.get("headers", ()) if pair[0] not in known]
-                message["headers"] = [*kept, *added]
+                message["headers"] = [*message.get("headers", ()), *added]
             elif message["type"].endswith("response.body"):
                 is_done = not message.get("more_body", False)
             elif message["type"] == "websocket.accept":

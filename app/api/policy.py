@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from app.commands.actors import Actor, Role
 
@@ -50,6 +51,7 @@ _COMPILED = tuple(
 )
 
 
+@lru_cache(maxsize=4096)
 def rule_for(method: str, path: str) -> Rule:
     """Return the rule of a request."""
     for methods, pattern, rule in _COMPILED:

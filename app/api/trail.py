@@ -57,12 +57,12 @@ class Trail:
             self._used.add(key_id)
         self._start()
 
-    def close(self) -> None:
-        """Write what is left and end."""
+    def close(self, patience: float = 5.0) -> None:
+        """Write what is left and end, within so many seconds."""
         self._is_closing = True
         self._wake.set()
         if self._thread is not None:
-            self._thread.join(timeout=5.0)
+            self._thread.join(timeout=patience)
 
     def _start(self) -> None:
         with self._lock:

@@ -1,6 +1,6 @@
-"""Acknowledging incidents for a while, and taking that back.
+"""Acknowledging incidents for a while, taking that back, and closing them by hand.
 
-What belongs here: these two commands. What does not: raising and resolving (``periscope_assets.alerts``).
+What belongs here: these commands. What does not: raising and sending (``periscope_assets.alerts``).
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from app.commands.actors import Actor, Role, require
-from periscope_assets.alerts.incidents import ACKNOWLEDGED, REOPENED
+from periscope_assets.alerts.incidents import ACKNOWLEDGED, REOPENED, RESOLVED, episodes
 from periscope_assets.store.audit import Act
 from periscope_assets.store.people import AlertEvent, People
 
 LONGEST_NOTE, LONGEST_KEY = 500, 300
 LONGEST = timedelta(days=30)
+_ACTIONS = {ACKNOWLEDGED: "alerts.acknowledge", REOPENED: "alerts.reopen", RESOLVED: "alerts.resolve"}
 
 
 def acknowledge(
@@ -54,14 +55,24 @@ def reopen(people: People, actor: Actor, *, incident: str) -> AlertEvent:
     return _add(people, actor, incident, REOPENED, None)
 
 
+def resolve(people: People, actor: Actor, *, incident: str, why: str) -> AlertEvent:
+    """Say that an incident is over where nothing tells by itself; errors as of :func:`acknowledge`."""
+    if not (0 < len(why) <= LONGEST_NOTE and "\0" not in why):
+        raise ValueError(f"why: expected 1 to {LONGEST_NOTE} characters")
+    return _add(people, actor, incident, RESOLVED, {"why": why})
+
+
 def _add(
     people: People, actor: Actor, incident: str, kind: str, details: dict[str, object] | None
 ) -> AlertEvent:
     if not (0 < len(incident) <= LONGEST_KEY and incident.isprintable()):
         raise ValueError(f"incident: expected 1 to {LONGEST_KEY} printable characters")
-    action = {ACKNOWLEDGED: "alerts.acknowledge", REOPENED: "alerts.reopen"}[kind]
+    action = _ACTIONS[kind]
     require(people, actor, Role.OPERATOR, action, incident)
-    if not people.open_alerts(incidents=[incident]):
+    standing = episodes(people.open_alerts(incidents=[incident]))
+    if not standing:
         raise LookupError(f"no open incident {incident[:80]!r}: `periscope alerts list` shows them")
+    if kind == RESOLVED:
+        details = standing[0].incident.to_details() | (details or {})
     act = Act(actor.name, action, incident)
     return people.add_alert_event(act, incident=incident, kind=kind, details=details)

@@ -25,7 +25,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from app import cache, state
-from app.components import absence, freshness, keyboard, preferences
+from app.components import absence, freshness, incidents, keyboard, preferences
 from app.components.scope import Scope, choose
 from app.queries import Answer, Queries
 
@@ -75,6 +75,7 @@ def _page(title: str, body: Body, dataset: str | None, *, needs_data: bool) -> N
         absence.no_data()
         return
     scope, corner = choose(queries, title, dataset if symbols else None, symbols)
+    incidents.banner()
     keyboard.search()
     with st.spinner("Reading and computing", show_time=True):
         body(queries, scope)

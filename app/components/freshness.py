@@ -19,7 +19,6 @@ from app.queries.sessions import Behind, behind
 
 Colour = Literal["green", "orange", "gray", "red"]
 
-REFRESH_SECONDS = 20
 _DRAWN = "_page_was_drawn"
 _COLOURS: dict[str, Colour] = {
     "published": "green",
@@ -49,13 +48,13 @@ def stamp(answer: Answer, *, live: bool, watermark: datetime) -> None:
     """
     st.session_state[_DRAWN] = True
     if live:
-        _live(answer, watermark)
+        every = cache.settings().screen.refresh_seconds
+        st.fragment(_live, run_every=every)(answer, watermark)
     else:
         _stamp(answer, live=False)
         _banners(answer)
 
 
-@st.fragment(run_every=REFRESH_SECONDS)
 def _live(answer: Answer, watermark: datetime) -> None:
     if not st.session_state.pop(_DRAWN, False) and _has_news(watermark):
         st.rerun()

@@ -10,9 +10,16 @@ from contextlib import closing
 import dagster as dg
 
 from periscope_assets.pipeline import Pipeline
+from periscope_assets.pipeline.pool import symbol_pool
 from periscope_assets.settings import Settings
 from periscope_assets.sources.opening import sources
 from periscope_assets.store.connect import open_lake, open_store
+
+
+def open_pipeline(settings: Settings) -> Pipeline:
+    """Return the pipeline of a process of the pool, open for as long as that lives."""
+    opened = sources(settings.source, settings.rates).__enter__()
+    return Pipeline(settings, open_store(settings), open_lake(settings), *opened)
 
 
 def pipeline_resource(settings: Settings) -> dg.ResourceDefinition:
@@ -23,7 +30,8 @@ def pipeline_resource(settings: Settings) -> dg.ResourceDefinition:
         with (
             sources(settings.source, settings.rates) as opened,
             closing(open_store(settings)) as store,
+            symbol_pool(settings, settings.workers, open_pipeline) as pool,
         ):
-            yield Pipeline(settings, store, open_lake(settings), *opened)
+            yield Pipeline(settings, store, open_lake(settings), *opened, pool=pool)
 
     return pipeline

@@ -26,6 +26,7 @@ from periscope_assets.pipeline.outcomes import (
     with_rows,
     withdrawn,
 )
+from periscope_assets.pipeline.pool import SymbolPool
 from periscope_assets.pipeline.withdrawals import standing
 from periscope_assets.settings import Settings
 from periscope_assets.sources.base import SourceError, TransientSourceError
@@ -81,6 +82,8 @@ class Pipeline:
         None: only what has landed can be built.
     rate_source : RateSource or None
         None: rates are those of the settings.
+    pool : SymbolPool or None
+        Processes that share symbols; None: all are built in this one.
     """
 
     def __init__(
@@ -90,11 +93,13 @@ class Pipeline:
         lake: Lake,
         source: ChainSource | None = None,
         rate_source: RateSource | None = None,
+        pool: SymbolPool | None = None,
     ) -> None:
         self.settings = settings
         self.store = store
         self._rate_origin = "configured" if rate_source is None else rate_source.name
         self._lake = lake
+        self._pool = pool
         self._landed = Landed(lake, source, settings.calendar_of, rate_source)
 
     def build(
@@ -113,7 +118,10 @@ class Pipeline:
         """
         make = self._maker(dataset, fresh)
         outcomes: list[Outcome] = []
-        for symbol in [rates.CURRENCY] if dataset == rates.STAGE.name else list(symbols):
+        chosen = [rates.CURRENCY] if dataset == rates.STAGE.name else list(symbols)
+        if self._pool is not None and len(chosen) > 1 and dataset != RAW:
+            return self._pool.build(dataset, chosen, session, run_id)
+        for symbol in chosen:
             try:
                 outcomes += make(symbol, session, run_id)
             except StoreUnavailableError:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from periscope_analytics.conventions import NEW_YORK
-from periscope_assets.settings import Settings
+from periscope_assets.pipeline.landing import session_bounds
+from periscope_assets.settings import LIVE_KINDS, Settings
 from periscope_assets.sources.calendars import close_time, is_open, is_session, session_date
 
+_LOOK_BACK_DAYS = 14
 _QUIET_CLOSE = time(16, 0)
 """When a day without session counts as over, in New York."""
 
@@ -71,3 +73,31 @@ def closes_due(settings: Settings, after: datetime, until: datetime) -> list[Due
         for day in days
     ]
     return sorted((due for due in found if after < due.at <= until), key=lambda due: (due.at, due.session))
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A surface that one may expect by now: of a session, as of `not_before` or later, there since `by`."""
+
+    session: date
+    not_before: datetime
+    by: datetime
+
+
+def surface_expected(settings: Settings, symbol: str, now: datetime) -> Expected | None:
+    """Return which surface of a symbol ought to be there, None where no session lies within a fortnight.
+
+    While a live source's market is open: one of the last `stale_minutes`. Otherwise: one of the last session
+    that ended, with its delay and `stale_minutes` on top, so that holidays and half days are no failures.
+    """
+    calendar = settings.calendar_of(symbol)
+    grace = timedelta(minutes=settings.alerts.stale_minutes)
+    if settings.source.kind in LIVE_KINDS and is_open(calendar, now) and is_open(calendar, now - grace):
+        return Expected(session_date(now), now - grace, now)
+    late = grace + timedelta(minutes=settings.schedules.close_delay_minutes)
+    today = session_date(now)
+    for days in range(_LOOK_BACK_DAYS):
+        day = today - timedelta(days=days)
+        if is_session(calendar, day) and close_time(calendar, day) + late <= now:
+            return Expected(day, session_bounds(day)[0], close_time(calendar, day) + late)
+    return None

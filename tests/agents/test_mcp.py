@@ -20,7 +20,7 @@ from app.queries import Queries, StoreUnavailableError
 from app.queries.caching import CachedReader
 from periscope_assets.settings import Settings
 from periscope_assets.store.postgres import PostgresStore
-from tests.api.serving import PATIENCE, Served
+from tests.api.served import PATIENCE, Served
 from tests.app import market
 from tests.conftest import PROJECT, emptied
 

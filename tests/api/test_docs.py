@@ -14,7 +14,7 @@ from app.agents.tools import TOOLS
 from app.asgi import create_app
 from periscope_assets.settings import Settings
 from periscope_assets.store.postgres import PostgresStore
-from tests.api.serving import PATIENCE, Served
+from tests.api.served import PATIENCE, Served
 from tests.app import market
 from tests.conftest import PROJECT, emptied
 

@@ -24,7 +24,7 @@ from periscope_assets.settings import Settings
 from periscope_assets.store.people import People
 from periscope_assets.store.postgres import PostgresStore
 from periscope_assets.store.roles import READER
-from tests.api.serving import served
+from tests.api.served import serving
 
 NIGHTLY = "PERISCOPE_NIGHTLY" in os.environ
 CASES, SCENARIOS, STEPS, VALUES = (450, 600, 12, 500) if NIGHTLY else (3, 4, 5, 50)
@@ -49,7 +49,7 @@ def app(published, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(app):
-    with served(app) as found:
+    with serving(app) as found:
         yield found
 
 

@@ -21,7 +21,7 @@ from periscope_assets.store.embedded import EmbeddedServer
 from periscope_assets.store.people import People
 from periscope_assets.store.postgres import PostgresStore
 from periscope_assets.store.roles import COMMANDS, READER
-from tests.api.serving import served
+from tests.api.served import serving
 from tests.app import market
 from tests.conftest import required
 
@@ -129,14 +129,14 @@ def test_redis_is_shared_and_its_loss_costs_time_only(store, store_url, tmp_path
         app_of(tmp_path, store_url, cache_bytes=0, **more)
         for more in ({}, {"redis_url": url}, {"redis_url": url})
     )
-    with served(plain) as address:
+    with serving(plain) as address:
         expected = expected_of(address)
-    with redis(redis_port), served(first) as one, served(second) as other:
+    with redis(redis_port), serving(first) as one, serving(second) as other:
         assert expected_of(one) == expected
         hits = second.state.metrics._lookups["content"]
         assert expected_of(other) == expected
         assert hits == [len(PATHS), len(PATHS)], "the second process finds what the first has made"
-    with served(first) as one, Load(one, expected) as load:
+    with serving(first) as one, Load(one, expected) as load:
         load.wait_for_more(200)
         with redis(redis_port) as process:
             load.wait_for_more(200)
@@ -176,7 +176,7 @@ def test_bytes_that_are_not_ours_count_as_none(redis_port):
 def test_a_publication_is_seen_at_once_and_other_requests_meanwhile_are_right(store, store_url, tmp_path):
     app = app_of(tmp_path, store_url)
     market.publish(store)
-    with served(app) as address, httpx.Client(base_url=address, timeout=PATIENCE) as client:
+    with serving(app) as address, httpx.Client(base_url=address, timeout=PATIENCE) as client:
         versions = [client.get("/v1/surface/SPX").json()["version"]]
         for number in range(2, 6):
             assert client.get("/v1/surface/SPX").json()["version"] == versions[-1]
@@ -192,7 +192,7 @@ def test_a_publication_is_seen_at_once_and_other_requests_meanwhile_are_right(st
 def test_replies_take_no_more_memory_than_they_may(store, store_url, tmp_path):
     market.publish(store)
     app = app_of(tmp_path, store_url, cache_bytes=4_000_000)
-    with served(app) as address, httpx.Client(base_url=address, timeout=PATIENCE) as client:
+    with serving(app) as address, httpx.Client(base_url=address, timeout=PATIENCE) as client:
         for points in range(2, 60):
             assert client.get("/v1/surface/SPX", params={"points": points}).status_code == 200
         kept = next(layer for layer in _layers(app) if type(layer).__name__ == "KeptReplies")
@@ -223,7 +223,7 @@ def test_the_database_restarts_under_load(tmp_path):
         market.publish(store)
         store.close()
         app = app_of(tmp_path, url)
-        with served(app) as address:
+        with serving(app) as address:
             expected = expected_of(address)
             with Load(address, expected) as load:
                 load.wait_for_more(200)
@@ -258,7 +258,7 @@ def test_an_application_of_settings_alone_reads_and_writes_in_its_roles(home):
             (READER, "on")
         ]
         reader.close()
-        app.state.trail.close()
+        app.state.trail.close(PATIENCE)
         (entry,) = people.audit_log()
         assert (entry.actor, entry.action, entry.outcome) == ("anonymous", "GET /v1/skew/SPX", "denied")
         people.close()

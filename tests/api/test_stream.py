@@ -21,7 +21,7 @@ from app.queries.feed import sequence
 from periscope_assets.settings import Settings
 from periscope_assets.store.embedded import EmbeddedServer
 from periscope_assets.store.postgres import PostgresStore
-from tests.api.serving import PATIENCE, Served
+from tests.api.served import PATIENCE, Served
 from tests.app import market
 from tests.conftest import emptied
 

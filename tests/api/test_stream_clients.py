@@ -16,7 +16,7 @@ from app.client import Stream
 from app.queries.feed import Feed, Topic
 from periscope_assets.settings import Settings
 from periscope_assets.store.postgres import PostgresStore
-from tests.api.serving import PATIENCE, Served
+from tests.api.served import PATIENCE, Served
 from tests.app import market
 from tests.conftest import emptied
 
