@@ -262,7 +262,7 @@ def test_a_link_opens_the_same_numbers_after_a_correction(visit, store):
     desk.publish(store, revision=f"correction-{time.time_ns()}", only=("heston_fit",))
     again = visit(link.strip())
     again.get_by_text(version[:12]).first.wait_for()
-    again.get_by_text("superseded").first.wait_for()
+    again.get_by_text("pinned in time").first.wait_for()
     assert again.errors == []
 
 
