@@ -248,7 +248,7 @@ def test_travel_to_an_earlier_snapshot_is_in_the_url_and_marked(visit, store):
     page.locator(".st-key-as_of input").click()
     page.get_by_role("option").last.click()
     page.wait_for_url(lambda url: f"as_of={rfc3339(earlier.as_of)}" in unquote(url))
-    page.get_by_text("pinned in time").wait_for()
+    page.get_by_text("pinned in time").first.wait_for()
     page.get_by_text(earlier.version[:12]).first.wait_for()
 
 
@@ -262,7 +262,7 @@ def test_a_link_opens_the_same_numbers_after_a_correction(visit, store):
     desk.publish(store, revision=f"correction-{time.time_ns()}", only=("heston_fit",))
     again = visit(link.strip())
     again.get_by_text(version[:12]).first.wait_for()
-    again.get_by_text("superseded").first.wait_for()
+    again.get_by_text("pinned in time").first.wait_for()
     assert again.errors == []
 
 
