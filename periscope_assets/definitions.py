@@ -18,7 +18,7 @@ from periscope_assets.defs.automation import carrier, carry_through
 from periscope_assets.defs.building import SYMBOLS_TAG
 from periscope_assets.defs.chains.assets import ASSETS as CHAINS
 from periscope_assets.defs.chains.checks import RULES as CHAIN_RULES
-from periscope_assets.defs.executors import executor, op_tags
+from periscope_assets.defs.executors import executor
 from periscope_assets.defs.jobs import BUILD_SURFACES, build_surfaces, fit_models, retain, snapshot_surfaces
 from periscope_assets.defs.metadata import Line, column_lineage, column_schema, lines
 from periscope_assets.defs.models.assets import ASSETS as MODELS
@@ -114,11 +114,7 @@ def _with_policy(
     mapped = asset.map_asset_specs(policy)
     batches = dg.BackfillPolicy.multi_run(max_partitions_per_run=settings.runs.batch_days)
     return dg.AssetsDefinition.dagster_internal_init(
-        **{
-            **mapped.get_attributes_dict(),
-            "backfill_policy": batches,
-            "node_def": mapped.op.with_tags({**mapped.op.tags, **op_tags(mapped.key.to_user_string())}),
-        }
+        **{**mapped.get_attributes_dict(), "backfill_policy": batches}
     )
 
 

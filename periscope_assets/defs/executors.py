@@ -6,7 +6,6 @@ does not: what launches runs (``infra``). Steps are sent as JSON; nothing pickle
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from types import MappingProxyType
 
 import dagster as dg
@@ -16,11 +15,11 @@ from periscope_assets.settings import Settings
 QUEUE_TAG, HEAVY_QUEUE = "dagster-celery/queue", "heavy"
 BROKER_VARIABLE = "PERISCOPE_EXECUTOR__BROKER_URL"
 
-HEAVY = frozenset({"heston_fit", "sabr_fit", "vol_surface"})
-"""Assets whose steps compute for long: a queue of their own keeps the others moving."""
+ECS_RUN = MappingProxyType({"ecs/cpu": "4096", "ecs/memory": "8192"})
+"""Tags of a run that builds heavy assets too: on ECS a run is one task, sized by them."""
 
-_ECS_HEAVY = MappingProxyType({"ecs/cpu": "4096", "ecs/memory": "8192"})
-_ECS_LIGHT = MappingProxyType({"ecs/cpu": "1024", "ecs/memory": "2048"})
+HEAVY_TAGS = MappingProxyType({QUEUE_TAG: HEAVY_QUEUE, **ECS_RUN})
+"""Tags of steps that compute for long: a queue of their own keeps the others moving."""
 
 CELERY_JSON = MappingProxyType(
     {
@@ -32,17 +31,6 @@ CELERY_JSON = MappingProxyType(
     }
 )
 """What executor and workers agree on, besides the broker; ``infra/celery.yaml`` says the same to workers."""
-
-
-ECS_RUN = _ECS_HEAVY
-"""Tags of a run that builds heavy assets too: on ECS a run is one task, sized by them."""
-
-
-def op_tags(asset: str) -> Mapping[str, str]:
-    """Return the tags of an asset's steps: their queue, and what they need of a machine."""
-    if asset in HEAVY:
-        return {QUEUE_TAG: HEAVY_QUEUE, **_ECS_HEAVY}
-    return dict(_ECS_LIGHT)
 
 
 def executor(settings: Settings) -> dg.ExecutorDefinition:

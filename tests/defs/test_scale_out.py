@@ -17,12 +17,13 @@ import yaml
 from dagster_celery.cli import get_validated_config
 
 from periscope_assets.definitions import build_definitions
-from periscope_assets.defs.executors import CELERY_JSON, HEAVY, HEAVY_QUEUE, QUEUE_TAG
+from periscope_assets.defs.executors import CELERY_JSON, HEAVY_QUEUE, QUEUE_TAG
 from periscope_assets.settings import Settings
 from tests.conftest import PROJECT, required
 
 PATIENCE = 120.0
 SATURDAY = "2026-03-21|desk"
+HEAVY = {"vol_surface", "heston_fit", "sabr_fit"}
 ASSETS = ["raw_chain", "option_quotes", "rate_curve", "forward_curve", "implied_vols", "vol_surface"]
 
 
@@ -95,6 +96,7 @@ def wait_for(path: Path, text: str, process: subprocess.Popen) -> None:
 def test_two_workers_build_a_partition_each_its_queue(redis_url, new_home, pg_server, tmp_path):
     settings = new_home(tmp_path / "home", "celery")
     pg_server.ensure_database("celery_dagster")
+    url = pg_server.url("celery_dagster")
     folder = tmp_path / "dagster"
     folder.mkdir()
     (folder / "dagster.yaml").write_text(
@@ -103,9 +105,7 @@ def test_two_workers_build_a_partition_each_its_queue(redis_url, new_home, pg_se
     environment = {
         **os.environ,
         "DAGSTER_HOME": str(folder),
-        "CELERY_TEST_DAGSTER_URL": pg_server.url("celery_dagster").replace(
-            "postgresql:", "postgresql+psycopg2:"
-        ),
+        "CELERY_TEST_DAGSTER_URL": url.replace("postgresql:", "postgresql+psycopg2:"),
         "PERISCOPE_HOME": str(settings.home),
         "PERISCOPE_DATABASE__URL": settings.database.url.get_secret_value(),
         "PERISCOPE_UNIVERSES": '{"desk": ["SIMX"]}',
@@ -161,11 +161,9 @@ def _instance(folder, environment):
 def workers_of(instance, run_id):
     """Name of the worker that ran each step, as Dagster's log tells."""
     found = {}
-    for record in instance.all_logs(run_id):
-        event = record.dagster_event
-        text = event.message if event is not None else ""
-        if text and text.startswith("Executing steps ") and text.endswith(" in celery worker"):
-            step = text.removeprefix("Executing steps ").removesuffix(" in celery worker")
-            told = event.event_specific_data.metadata["Celery worker"]
-            found[step] = str(told.value).split("@")[0].removesuffix("-worker")
+    for record in instance.get_records_for_run(run_id).records:
+        event = record.event_log_entry.dagster_event
+        told = getattr(event.event_specific_data, "metadata", None) if event is not None else None
+        if told and "Celery worker" in told:
+            found[str(told["step_keys"].value)] = str(told["Celery worker"].value).split("@")[0]
     return found
