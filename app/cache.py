@@ -17,7 +17,8 @@ from app.queries import Queries
 from app.queries.caching import CachedReader
 from app.queries.events import EventBook, open_book
 from periscope_assets.settings import Settings
-from periscope_assets.store.connect import open_lake, open_people, open_store
+from periscope_assets.store.connect import open_lake, open_people
+from periscope_assets.store.connect import open_reader as open_store
 from periscope_assets.store.lake import Lake
 from periscope_assets.store.people import People
 

@@ -236,6 +236,14 @@ def purge(
     command.purge(older_than, dry_run)
 
 
+@app.command()
+def mcp() -> None:
+    """Serve agents over standard input and output (Model Context Protocol)."""
+    from app.terminal import agents
+
+    agents.mcp()
+
+
 keys_app = typer.Typer(help="API keys.", no_args_is_help=True)
 audit_app = typer.Typer(help="The audit log.", no_args_is_help=True)
 app.add_typer(keys_app, name="keys")

@@ -211,6 +211,12 @@ class SignalSettings(BaseModel):
     max_signals: Annotated[int, Field(ge=1)] = 25
 
 
+class ScreenSettings(BaseModel):
+    """How often the analyst app looks for news, in seconds."""
+
+    refresh_seconds: Annotated[float, Field(ge=1.0, le=3600.0)] = 20.0
+
+
 class RetentionSettings(BaseModel):
     """How many days of quotes `periscope purge` leaves in the database; none set means all."""
 
@@ -374,6 +380,7 @@ class Settings(BaseSettings):
     ports: PortSettings = PortSettings()
     retention: RetentionSettings = RetentionSettings()
     signals: SignalSettings = SignalSettings()
+    screen: ScreenSettings = ScreenSettings()
     api: ApiSettings = ApiSettings()
     schedules: ScheduleSettings = ScheduleSettings()
     landing: LandingSettings = LandingSettings()

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from importlib.metadata import version
 from threading import Lock
 from time import monotonic
 from typing import Any, Protocol
 
 from app.api.observed import Metrics, logger
 
-PREFIX = "periscope:content:1:"
+PREFIX = f"periscope:content:{version('periscope')}:1:"
+"""What another version rendered may look otherwise; raise the number when only the rendering changes."""
 EXPIRE_SECONDS = 86_400
 AWAY_SECONDS = 5.0
 """How long Redis is left alone after it failed."""

@@ -33,12 +33,18 @@ _CODES = {
 }
 
 
-class NotBuiltError(Exception):
-    """An endpoint that is planned and does not exist yet."""
+class UnknownIncidentError(LookupError):
+    """An incident that is not open."""
 
 
 class UnknownSignalError(LookupError):
     """A signal that the snapshot asked for does not have."""
+
+
+def refused(error: ValueError) -> InvalidParameterError:
+    """Return a command's refusal of an argument, "name: message", as that of a parameter."""
+    name, _, message = str(error).partition(": ")
+    return InvalidParameterError(name, message)
 
 
 def problem(
@@ -59,8 +65,7 @@ def problem(
         "request_id": request_id,
         **(extra or {}),
     }
-    stamped = {"Cache-Control": "no-store", "X-Request-Id": request_id, **(headers or {})}
-    return JSONResponse(body, status, stamped, PROBLEM_JSON)
+    return JSONResponse(body, status, {"Cache-Control": "no-store", **(headers or {})}, PROBLEM_JSON)
 
 
 def install(app: FastAPI) -> None:
@@ -71,8 +76,8 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(PurgedError, _purged)
     app.add_exception_handler(StoreUnavailableError, _unavailable)
-    app.add_exception_handler(NotBuiltError, _not_built)
     app.add_exception_handler(UnknownSignalError, _unknown_signal)
+    app.add_exception_handler(UnknownIncidentError, _unknown_incident)
     app.add_exception_handler(DeniedError, _denied)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
@@ -117,12 +122,12 @@ def _unavailable(request: Request, error: Exception) -> JSONResponse:
     return problem(request_id(request), 503, "store-unavailable", title, str(error), headers=headers)
 
 
-def _not_built(request: Request, error: Exception) -> JSONResponse:
-    return problem(request_id(request), 404, "not-built", "Not built yet", str(error))
-
-
 def _unknown_signal(request: Request, error: Exception) -> JSONResponse:
     return problem(request_id(request), 404, "unknown-signal", "Unknown signal", str(error))
+
+
+def _unknown_incident(request: Request, error: Exception) -> JSONResponse:
+    return problem(request_id(request), 404, "unknown-incident", "Unknown incident", str(error))
 
 
 def _denied(request: Request, error: Exception) -> JSONResponse:

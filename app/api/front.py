@@ -70,9 +70,7 @@ class Front:
             nonlocal status, is_done
             if message["type"].endswith("response.start"):
                 status = message["status"]
-                known = {name for name, _ in added} - {b"vary"}
-                kept = [pair for pair in message.get("headers", ()) if pair[0] not in known]
-                message["headers"] = [*kept, *added]
+                message["headers"] = [*message.get("headers", ()), *added]
             elif message["type"].endswith("response.body"):
                 is_done = not message.get("more_body", False)
             elif message["type"] == "websocket.accept":
@@ -81,6 +79,7 @@ class Front:
 
         method = scope["method"] if scope.get("method") in _METHODS else scope["type"].upper()
         with self._tracing.request(identity, method, fields) as span:
+            state["trace_id"] = span.trace_id
             try:
                 await self._app(scope, receive, stamped)
             except Exception:
@@ -97,7 +96,8 @@ class Front:
         route = state.get("route") or getattr(scope.get("route"), "path", None) or _UNKNOWN
         self._metrics.answered(method, route, status, seconds)
         span.end(method, route, status)
-        if self._log_all or status >= 500 or seconds > SLOW_SECONDS:
+        is_slow = seconds > SLOW_SECONDS and scope["type"] == "http"
+        if self._log_all or status >= 500 or is_slow:
             logger().info(
                 "request",
                 request_id=state["request_id"],

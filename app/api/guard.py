@@ -13,6 +13,9 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.api.errors import problem
+from app.api.identity import ANONYMOUS
+from app.api.observed import redacted
+from app.api.trail import Trail
 from periscope_assets.settings import LOOPBACK_HOSTS, ApiSettings
 
 UNGUARDED = frozenset({"/health", "/ready"})
@@ -43,14 +46,17 @@ class Guard:
     app : ASGIApp
     origin_ports : frozenset of int
         Loopback ports whose pages may call the API.
-    settings : ApiSettings, optional
+    settings : ApiSettings
+    trail : Trail
+        Told whom it refused.
     """
 
     def __init__(
-        self, app: ASGIApp, origin_ports: frozenset[int], settings: ApiSettings | None = None
+        self, app: ASGIApp, origin_ports: frozenset[int], settings: ApiSettings, trail: Trail
     ) -> None:
         self._app = app
-        self._settings = settings or ApiSettings()
+        self._settings = settings
+        self._trail = trail
         self._origin_ports = origin_ports
         self._hosts = LOOPBACK_HOSTS | {host.lower() for host in self._settings.allowed_hosts}
         self._origins = frozenset(self._settings.allowed_origins)
@@ -78,6 +84,14 @@ class Guard:
             await self._app(scope, receive, send)
 
     def _refusal(self, scope: Scope, host: bytes, origin: bytes | None) -> Response | None:
+        refusal = self._judged(scope, host, origin)
+        if refusal is not None:
+            address = (scope.get("client") or ("?",))[0]
+            asked = f"{scope.get('method', 'WEBSOCKET')} {redacted(scope['path'][:200])}"
+            self._trail.denied(ANONYMOUS, asked, address, "Host or Origin is not allowed")
+        return refusal
+
+    def _judged(self, scope: Scope, host: bytes, origin: bytes | None) -> Response | None:
         identity = scope["state"]["request_id"]
         if self._settings.is_open and not _is_loopback(scope.get("server")):
             detail = "Without authentication it answers on loopback only."

@@ -24,12 +24,14 @@ from app.api.kept import KeptReplies
 from app.api.limits import Limiter
 from app.api.measured import MeasuredReader
 from app.api.observed import Metrics, configure_logs
-from app.api.routers import compute, health, market, models, planned, signals
+from app.api.routers import alerts, compute, health, market, models, signals, stream
+from app.api.stream.hub import Hub
 from app.api.tracing import Tracing
 from app.api.trail import Trail
+from app.queries.feed import Feed
 from periscope_assets.settings import Settings
 from periscope_assets.store.people import People
-from periscope_assets.store.repository import Reader, StoreUnavailableError
+from periscope_assets.store.repository import Follower, StoreUnavailableError
 
 HOST = "127.0.0.1"
 DESCRIPTION = """
@@ -40,14 +42,14 @@ column that says why. Send `Accept: text/csv`, Arrow or Parquet for tables.
 
 
 def create_app(
-    settings: Settings, store: Reader | None = None, people: People | None = None, *, exporter: Any = None
+    settings: Settings, store: Follower | None = None, people: People | None = None, *, exporter: Any = None
 ) -> FastAPI:
     """Return the application.
 
     Parameters
     ----------
     settings : Settings
-    store : Reader, optional
+    store : Follower, optional
         Default: the store that `settings` name, opened with the first request that needs it.
     people : People, optional
         Default: that of the settings; none where `store` is given.
@@ -73,14 +75,17 @@ def create_app(
     )
     state = app.state
     state.settings, state.metrics = settings, Metrics()
-    state.store = StoreHandle(lambda: _reader(settings, store, state.metrics))
+    reader = Handle(lambda: store if store is not None else _reader(settings))
+    state.store = StoreHandle(lambda: MeasuredReader(reader(), state.metrics))
+    state.hub = Hub(Handle(lambda: Feed(reader())))
     state.people = Handle(lambda: _people(settings, store, people))
     far = None if api.redis_url is None else InRedis(api.redis_url.get_secret_value())
     state.contents = Layered(InMemory(api.cache_bytes // 2), far, state.metrics)
     state.freshness = Freshness(lambda: state.store.queries().watermark())
-    state.trail, state.tracing = Trail(state.people), Tracing(api.otlp_endpoint, exporter)
+    state.trail = Trail(None if store is not None and people is None else state.people)
+    state.tracing = Tracing(api.otlp_endpoint, exporter)
     errors.install(app)
-    for module in (health, market, models, signals, compute, planned):
+    for module in (health, market, models, signals, alerts, compute, stream):
         app.include_router(module.router)
     openapi.install(app)
     _wrap(app, settings)
@@ -90,17 +95,18 @@ def create_app(
 def _wrap(app: FastAPI, settings: Settings) -> None:
     """Put the layers around the routes, the innermost first."""
     api, state = settings.api, app.state
+    state.identities = Identities(api, state.people, state.trail.used)
     ports = frozenset({settings.ports.api, settings.ports.app, settings.ports.dagster})
     app.add_middleware(
         KeptReplies, freshness=state.freshness, metrics=state.metrics, max_bytes=api.cache_bytes // 2
     )
     app.add_middleware(
         Doorkeeper,
-        identities=Identities(api, state.people, state.trail.used),
+        identities=state.identities,
         limiter=Limiter(api.requests_per_minute),
         trail=state.trail,
     )
-    app.add_middleware(Guard, origin_ports=ports, settings=api)
+    app.add_middleware(Guard, origin_ports=ports, settings=api, trail=state.trail)
     app.add_middleware(
         Front,
         metrics=state.metrics,
@@ -119,19 +125,18 @@ def create_default_app() -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
+    await app.state.hub.close()
     app.state.trail.close()
     app.state.tracing.close()
 
 
-def _reader(settings: Settings, store: Reader | None, metrics: Metrics) -> Reader:
-    if store is None:
-        from periscope_assets.store.connect import open_reader
+def _reader(settings: Settings) -> Follower:
+    from periscope_assets.store.connect import open_reader
 
-        store = open_reader(settings)
-    return MeasuredReader(store, metrics)
+    return open_reader(settings)
 
 
-def _people(settings: Settings, store: Reader | None, people: People | None) -> People:
+def _people(settings: Settings, store: Follower | None, people: People | None) -> People:
     if people is not None:
         return people
     if store is not None:

@@ -150,7 +150,9 @@ def configure_logs(level: int = logging.INFO) -> None:
     root.setLevel(level)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).handlers = []
-        logging.getLogger(name).propagate = True
+        # Requests are logged by the outermost layer: the server's own line for each would be a second one.
+        logging.getLogger(name).propagate = name != "uvicorn.access"
+    logging.getLogger("mcp").setLevel(logging.WARNING)
 
 
 @cache

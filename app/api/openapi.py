@@ -5,6 +5,7 @@ What belongs here: descriptions. What does not: behaviour.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -39,7 +40,7 @@ _SCHEMES = {
 }
 
 
-def reading(dataset: str, table: str, row: dict[str, object]) -> dict[str, Any]:
+def reading(dataset: str, table: str, row: Mapping[str, object]) -> dict[str, Any]:
     """Return keyword arguments of a reading route: its formats, with an example of a row, and links."""
     example = {
         "dataset": dataset,
@@ -55,7 +56,7 @@ def reading(dataset: str, table: str, row: dict[str, object]) -> dict[str, Any]:
         "parts": {dataset: "3c9f0d1e5b7a48f2a6d4c1b0e9f8a7d6"},
         "warnings": [],
         "units": {"time": "RFC 3339, UTC", "vol": "decimal per square-root year: 0.20 is 20 %"},
-        "data": {table: [row]},
+        "data": {table: [dict(row)]},
     }
     text = {"schema": {"type": "string"}, "example": ",".join(row) + "\n"}
     binary = {"schema": {"type": "string", "format": "binary"}}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from app.commands.actors import Actor, Role
 
@@ -39,6 +40,7 @@ TABLE: tuple[tuple[tuple[str, ...], str, Rule], ...] = (
     (("GET", "POST", "DELETE"), r"/mcp(/.*)?", Rule(Role.VIEWER, "agents")),
     (("POST",), r"/v1/(price|implied-vol|strategy)", Rule(Role.VIEWER, "compute")),
     (("POST",), r"/v1/signals/[^/]+/[^/]+/(acknowledge|reopen)", Rule(Role.ANALYST, "signals")),
+    (("POST",), r"/v1/alerts/(acknowledge|reopen)", Rule(Role.OPERATOR, "alerts")),
     (_READS, r".*", READ),
     (("WEBSOCKET",), r".*", READ),
 )
@@ -49,6 +51,7 @@ _COMPILED = tuple(
 )
 
 
+@lru_cache(maxsize=4096)
 def rule_for(method: str, path: str) -> Rule:
     """Return the rule of a request."""
     for methods, pattern, rule in _COMPILED:

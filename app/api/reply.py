@@ -10,6 +10,7 @@ import gzip
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 
 import brotli
 from starlette.responses import Response
@@ -109,6 +110,7 @@ class Reply(Response):
 _OF_BODY = frozenset({b"content-type", b"content-length", b"content-encoding"})
 
 
+@lru_cache(maxsize=256)
 def _accepted(header: bytes) -> frozenset[bytes]:
     """Return the codings of Accept-Encoding that are not refused with q=0."""
     found = set()

@@ -112,6 +112,31 @@ class SignalEventReply(_Closed):
     note: str | None
 
 
+class AlertAcknowledged(_Closed):
+    """Who takes care of which incident for how long."""
+
+    incident: str = Field(min_length=1, max_length=300, examples=["run_failed:build_surfaces:2026-01-15"])
+    hours: float = Field(24.0, gt=0.0, le=720.0, allow_inf_nan=False)
+    note: str | None = Field(None, max_length=500)
+
+
+class AlertReopened(_Closed):
+    """Which acknowledgement is taken back."""
+
+    incident: str = Field(min_length=1, max_length=300)
+
+
+class AlertEventReply(_Closed):
+    """What was written down about an incident."""
+
+    incident: str
+    kind: str
+    at: AwareDatetime
+    actor: str
+    until: AwareDatetime | None = None
+    note: str | None = None
+
+
 class StrategyLeg(_Closed):
     """One leg: signed contracts of an option, or units of the underlying."""
 

@@ -29,11 +29,11 @@ class Trail:
 
     Parameters
     ----------
-    people : callable
-        Gives the store of events.
+    people : callable or None
+        Gives the store of events; without one nothing is written down.
     """
 
-    def __init__(self, people: Callable[[], People]) -> None:
+    def __init__(self, people: Callable[[], People] | None) -> None:
         self._people = people
         self._lock = Lock()
         self._denied: Counter[_Kind] = Counter()
@@ -43,6 +43,8 @@ class Trail:
 
     def denied(self, actor: str, action: str, target: str, reason: str) -> None:
         """Remember that somebody was denied something."""
+        if self._people is None:
+            return
         kind = (actor, action, target, reason)
         with self._lock:
             known = kind in self._denied or len(self._denied) < MOST_KINDS
@@ -55,12 +57,12 @@ class Trail:
             self._used.add(key_id)
         self._start()
 
-    def close(self) -> None:
-        """Write what is left and end."""
+    def close(self, patience: float = 5.0) -> None:
+        """Write what is left and end, within so many seconds."""
         self._is_closing = True
         self._wake.set()
         if self._thread is not None:
-            self._thread.join(timeout=5.0)
+            self._thread.join(timeout=patience)
 
     def _start(self) -> None:
         with self._lock:
@@ -77,7 +79,7 @@ class Trail:
         with self._lock:
             denied, self._denied = self._denied, Counter()
             used, self._used = self._used, set()
-        if not denied and not used:
+        if self._people is None or not (denied or used):
             return
         try:
             people = self._people()

@@ -18,7 +18,7 @@ from app.commands.actors import Actor, Role, require, role_of
 from periscope_assets.store.audit import Act
 from periscope_assets.store.people import KeyRecord, People
 
-SCOPES = ("read", "compute", "signals", "stream", "agents", "metrics", "admin")
+SCOPES = ("read", "compute", "signals", "alerts", "stream", "agents", "metrics", "admin")
 """What a key may be limited to; without scopes it may do whatever its role may."""
 KEY_PATTERN = re.compile(r"psk_([0-9a-f]{12})_([A-Za-z0-9_-]{43})", re.ASCII)
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,80}")

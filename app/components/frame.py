@@ -25,11 +25,13 @@ from collections.abc import Callable
 import streamlit as st
 
 from app import cache, state
-from app.components import absence, freshness, keyboard, preferences
+from app.components import absence, freshness, incidents, keyboard, preferences
 from app.components.scope import Scope, choose
 from app.queries import Answer, Queries
 
 Body = Callable[[Queries, Scope], None]
+
+_MAIN_ANSWER = "_main_answer"
 
 _log = logging.getLogger("periscope.app")
 
@@ -61,6 +63,7 @@ def show(title: str, body: Body, *, dataset: str | None, needs_data: bool = True
 
 def stamp(answer: Answer, scope: Scope) -> None:
     """Draw which data the page shows, its banners and its link; once a page, with its main answer."""
+    st.session_state[_MAIN_ANSWER] = answer
     freshness.stamp(answer, live=scope.is_live, watermark=scope.watermark)
 
 
@@ -71,11 +74,15 @@ def _page(title: str, body: Body, dataset: str | None, *, needs_data: bool) -> N
         st.header(title, anchor=False)
         absence.no_data()
         return
-    scope = choose(queries, title, dataset if symbols else None, symbols)
+    scope, corner = choose(queries, title, dataset if symbols else None, symbols)
+    incidents.banner()
     keyboard.search()
     with st.spinner("Reading and computing", show_time=True):
         body(queries, scope)
     state.sync(scope.version)
+    if (answer := st.session_state.pop(_MAIN_ANSWER, None)) is not None:
+        with corner:
+            freshness.link(answer)
 
 
 def _log_failure(title: str, error: Exception, *, exc_info: bool = False) -> str:

@@ -19,7 +19,6 @@ from app.queries.sessions import Behind, behind
 
 Colour = Literal["green", "orange", "gray", "red"]
 
-REFRESH_SECONDS = 20
 _DRAWN = "_page_was_drawn"
 _COLOURS: dict[str, Colour] = {
     "published": "green",
@@ -49,13 +48,13 @@ def stamp(answer: Answer, *, live: bool, watermark: datetime) -> None:
     """
     st.session_state[_DRAWN] = True
     if live:
-        _live(answer, watermark)
+        every = cache.settings().screen.refresh_seconds
+        st.fragment(_live, run_every=every)(answer, watermark)
     else:
         _stamp(answer, live=False)
         _banners(answer)
 
 
-@st.fragment(run_every=REFRESH_SECONDS)
 def _live(answer: Answer, watermark: datetime) -> None:
     if not st.session_state.pop(_DRAWN, False) and _has_news(watermark):
         st.rerun()
@@ -80,7 +79,6 @@ def _stamp(answer: Answer, *, live: bool) -> None:
         if not live:
             st.badge("pinned in time", color="gray", icon=":material/history:", help="Not the latest data.")
         st.caption(_sentence(answer), width="content")
-        _link(answer)
 
 
 def _sentence(answer: Answer) -> str:
@@ -93,8 +91,9 @@ def _sentence(answer: Answer) -> str:
     return " · ".join(parts)
 
 
-def _link(answer: Answer) -> None:
-    with st.popover("Link", icon=":material/link:", type="tertiary", key="link"):
+def link(answer: Answer) -> None:
+    """Draw the link that shows this answer for ever, with what the page's pickers hold."""
+    with st.popover("Link", icon=":material/link:", key="link", help="A link to these very numbers."):
         st.caption("Shows these very numbers, whatever is published later:")
         path = st.context.url or ""
         query = urlencode(state.permalink(answer, **state.chosen()), safe=":")

@@ -23,17 +23,18 @@ from app.queries import StoreUnavailableError
 TIME_ZONE = "tz"
 """Key of the session and query parameter that hold the time zone."""
 
-THEME, UNIVERSE, SEVERITY, BANNER = "theme", "universe", "alert_severity", "alert_banner"
+THEME, UNIVERSE, TIER, BANNER = "theme", "universe", "alert_tier", "alert_banner"
 NEW_YORK, EVERY, SYSTEM = "America/New_York", "all", "system"
 TIME_ZONES = (NEW_YORK, "UTC", "America/Chicago", "Europe/London", "Europe/Berlin", "Asia/Tokyo")
 THEMES = (SYSTEM, "light", "dark")
 DEFAULTS: Mapping[str, str] = MappingProxyType(
-    {TIME_ZONE: NEW_YORK, THEME: SYSTEM, UNIVERSE: EVERY, SEVERITY: "warning", BANNER: "on"}
+    {TIME_ZONE: NEW_YORK, THEME: SYSTEM, UNIVERSE: EVERY, TIER: "notify", BANNER: "on"}
 )
 _KEPT, _UNREAD, _CHANGED = "_preferences", "_preferences_unread", "_theme_changed"
 _log = logging.getLogger("periscope.app")
 
 _APPEARANCE = """<script>
+{{
 const wanted = JSON.stringify("{name}");
 const paths = [...document.querySelectorAll("a[href]")].map((link) => new URL(link.href).pathname);
 const names = ["/", location.pathname, ...paths].map((path) => `stActiveTheme-${{path}}-v2`);
@@ -42,6 +43,7 @@ names.forEach((name) => localStorage.setItem(name, wanted));
 if (differs && sessionStorage.getItem("periscopeTheme") !== wanted) {{
   sessionStorage.setItem("periscopeTheme", wanted);
   location.reload();
+}}
 }}
 </script>"""
 """Streamlit's own place for the reader's choice, by path; it is read when the page loads."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from app import state
 from app.components.clock import market_time, stamp
@@ -53,8 +54,12 @@ class Scope:
         return (self.as_of, self.known_at, self.version) == (None, None, None)
 
 
-def choose(queries: Queries, title: str, dataset: str | None, symbols: Sequence[str]) -> Scope:
-    """Draw the title and the pickers and return what is chosen; the URL seeds them.
+def choose(
+    queries: Queries, title: str, dataset: str | None, symbols: Sequence[str]
+) -> tuple[Scope, DeltaGenerator]:
+    """Draw the title and the pickers; return what is chosen, and a place beside them for a button.
+
+    The URL seeds the pickers.
 
     Parameters
     ----------
@@ -74,12 +79,12 @@ def choose(queries: Queries, title: str, dataset: str | None, symbols: Sequence[
     """
     watermark = queries.watermark()
     if dataset is None:
-        row = st.columns([6, 4], vertical_alignment="bottom")
+        row = st.columns([8, 4, 1], vertical_alignment="bottom")
         row[0].header(title, anchor=False)
         with row[1]:
             known_at = _known_at({})
-        return Scope("", None, known_at, None, watermark)
-    row = st.columns([3, 2, 4, 4], vertical_alignment="bottom")
+        return Scope("", None, known_at, None, watermark), row[2]
+    row = st.columns([3, 2, 4, 4, 1], vertical_alignment="bottom")
     row[0].header(title, anchor=False)
     with row[1]:
         symbol = _symbol(symbols)
@@ -90,7 +95,8 @@ def choose(queries: Queries, title: str, dataset: str | None, symbols: Sequence[
         known_at = _known_at(
             {rfc3339(entry.known_at): f"{stamp(entry.known_at)} · {entry.version[:8]}" for entry in revisions}
         )
-    return Scope(symbol, as_of, known_at, state.pinned_version(symbol, as_of, known_at), watermark)
+    version = state.pinned_version(symbol, as_of, known_at)
+    return Scope(symbol, as_of, known_at, version, watermark), row[4]
 
 
 def _symbol(symbols: Sequence[str]) -> str:

@@ -162,7 +162,7 @@ def envelope(answer: Answer) -> dict[str, object]:
 def records(frame: pd.DataFrame) -> list[dict[str, object]]:
     """Return rows as dictionaries of plain values; absent numbers are None."""
     names = [str(name) for name in frame.columns]
-    columns = [_plain_column(frame.iloc[:, position]) for position in range(len(names))]
+    columns = [_plain_column(column) for _, column in frame.items()]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
@@ -176,6 +176,18 @@ def _plain_column(column: pd.Series) -> list[object]:
 
 def plain(value: object) -> object:
     """Return one value as JSON knows it: NaN, infinities and NaT become None."""
+    kind = type(value)
+    if kind is float:
+        return value if math.isfinite(value) else None  # type: ignore[arg-type]
+    if kind is str or kind is int or kind is bool:
+        return value
+    if kind is list:
+        return [plain(item) for item in value]  # type: ignore[attr-defined]
+    return _plain(value)
+
+
+def _plain(value: object) -> object:
+    """Return a value of another type as JSON knows it."""
     if isinstance(value, np.generic):
         value = value.item()
     if value is None or value is pd.NaT or value is pd.NA:

@@ -19,7 +19,7 @@ from app.queries.errors import InvalidParameterError
 from app.queries.locate import QUOTES, Located, ask, history, known_time, locate
 from app.queries.paths import heston_path, skew_path
 from app.queries.surface import check_grid, surface_grid_points
-from app.queries.times import TimeLike
+from app.queries.times import TimeLike, just_after
 from periscope_assets.store.repository import LedgerEntry, Reader
 from periscope_assets.store.tables import DATASETS
 
@@ -197,7 +197,7 @@ class Queries:
     ) -> list[LedgerEntry]:
         """Return the published snapshots of a symbol with ``start <= as_of <= until``, latest first."""
         asked = ask(self._store, dataset, symbol, None, known_at, None)
-        end = None if until is None else until + timedelta(microseconds=1)
+        end = None if until is None else just_after(until)
         return self._store.heads(dataset, symbol, known_at=asked.known_at, start=start, end=end)[::-1]
 
     def recent_snapshots(self, symbol: str, dataset: str, *, limit: int = 250) -> list[LedgerEntry]:
@@ -232,7 +232,7 @@ class Queries:
 
         With `every`, of each span of that length only the last.
         """
-        end = until + timedelta(microseconds=1)
+        end = just_after(until)
         return self._store.series(
             table, symbol, start=start, end=end, known_at=known_at, columns=columns, every=every
         )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from app.queries.errors import InvalidParameterError, NotPublishedError, UnknownSymbolError
-from app.queries.times import TimeLike, parse_time, rfc3339
+from app.queries.times import TimeLike, just_after, parse_time, rfc3339
 from periscope_analytics.conventions import NEW_YORK, check_symbol
 from periscope_assets.store.repository import (
     NO_SESSION,
@@ -144,7 +144,7 @@ def _staleness(reader: Reader, asked: Asked, entry: LedgerEntry) -> tuple[str, .
 
 
 def _pinned(reader: Reader, asked: Asked, version: str) -> Located:
-    end = None if asked.as_of is None else asked.as_of + timedelta(microseconds=1)
+    end = None if asked.as_of is None else just_after(asked.as_of)
     heads = reader.heads(asked.dataset, asked.symbol, end=end, known_at=asked.known_at, statuses=None)
     for entry in reversed(heads):
         if entry.version.startswith(version):

@@ -6,7 +6,7 @@ What belongs here: parsing and printing of RFC 3339. What does not: session cale
 from __future__ import annotations
 
 import re
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 
 from app.queries.errors import InvalidParameterError
 from periscope_analytics.conventions import NEW_YORK
@@ -60,6 +60,14 @@ def _from_text(text: str, parameter: str, allow_date: bool) -> datetime | date:
         raise InvalidParameterError(parameter, f"{text[:40]!r} is no date of the calendar") from None
     expected = "expected an RFC 3339 time such as 2026-01-02T21:00:00Z (in a URL, write + as %2B)"
     raise InvalidParameterError(parameter, f"{expected}, got {text[:40]!r}")
+
+
+def just_after(moment: datetime) -> datetime:
+    """Return the next instant, or the last one there is."""
+    try:
+        return moment + timedelta(microseconds=1)
+    except OverflowError:
+        return moment
 
 
 def rfc3339(value: datetime) -> str:

@@ -69,7 +69,7 @@ def queries(settings: Settings) -> Iterator[Queries]:
     """Give the reads over this home's store, with its database up meanwhile."""
     from app.queries import Queries
     from app.services.database import database
-    from periscope_assets.store.connect import open_store
+    from periscope_assets.store.connect import open_reader
 
-    with database(settings), closing(open_store(settings)) as store:
+    with database(settings), closing(open_reader(settings)) as store:
         yield Queries(store)

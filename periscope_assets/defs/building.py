@@ -7,10 +7,11 @@ What belongs here: walking partitions and symbols, and what fails a run. What do
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from time import monotonic
 
 import dagster as dg
 
-from periscope_assets.defs.metadata import describe
+from periscope_assets.defs.metadata import describe, links
 from periscope_assets.defs.partitions import Partition, read_key
 from periscope_assets.pipeline import FAILED, Outcome, Pipeline
 from periscope_assets.transforms.frames import digest
@@ -54,9 +55,12 @@ def build(
     outcomes: list[Outcome] = []
     for partition in map(read_key, context.partition_keys):
         symbols = members(context.run, pipeline, partition)
+        began = monotonic()
         made = pipeline.build(dataset, symbols, partition.session, context.run.run_id, fresh=fresh)
+        spent = {"seconds": dg.MetadataValue.float(round(monotonic() - began, 3))}
         drawn = picture(pipeline, made) if picture else {}
-        context.add_asset_metadata({**describe(made), **drawn}, partition_key=partition.key)
+        shown = {**describe(made), **spent, **links(made, pipeline.settings.ports.app), **drawn}
+        context.add_asset_metadata(shown, partition_key=partition.key)
         for failed in (outcome for outcome in made if outcome.outcome == FAILED):
             context.log.error("%s %s %s: %s", dataset, failed.symbol, failed.session, failed.error)
         outcomes += made

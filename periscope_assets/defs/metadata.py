@@ -8,13 +8,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from urllib.parse import urlencode
 
 import dagster as dg
 
 from periscope_assets.pipeline import FAILED, Outcome
 from periscope_assets.store import tables
 
+_PAGES = {
+    "vol_surface": "surface",
+    "surface_grid": "surface",
+    "skew_metrics": "term",
+    "heston_fit": "heston",
+    "model_bands": "heston",
+    "trade_signals": "signals",
+    "signal_scorecard": "signals",
+}
+"""Page of the app that shows a dataset."""
+_DIGITS = 6
 _SUMMED = ("n_", "quarantined_")
 _FIGURE_SYMBOLS = 8
 
@@ -50,6 +62,13 @@ def describe(outcomes: Sequence[Outcome]) -> dict[str, dg.MetadataValue]:
             elif len(symbols) <= _FIGURE_SYMBOLS:
                 figures[name if len(symbols) == 1 else f"{outcome.symbol} {name}"] = value
     rows = int(figures.pop("n_rows", 0))
+    ages = [
+        (one.receipt.known_at - one.as_of).total_seconds()
+        for one in outcomes
+        if one.receipt is not None and one.as_of is not None
+    ]
+    if ages:
+        figures["age_minutes"] = max(ages) / 60.0
     tally = Counter(outcome.outcome for outcome in outcomes)
     return {
         "dagster/partition_row_count": dg.MetadataValue.int(rows),
@@ -59,6 +78,29 @@ def describe(outcomes: Sequence[Outcome]) -> dict[str, dg.MetadataValue]:
         "outcomes": dg.MetadataValue.json([_line(outcome) for outcome in outcomes]),
         **_errors(outcomes),
     }
+
+
+def links(outcomes: Sequence[Outcome], port: int) -> dict[str, dg.MetadataValue]:
+    """Return, for each of at most eight symbols, the address at which the app shows what is served."""
+    found: dict[str, dg.MetadataValue] = {}
+    for one in outcomes:
+        page = _PAGES.get(one.dataset)
+        if page is None or one.receipt is None or one.as_of is None or len(found) >= _FIGURE_SYMBOLS:
+            continue
+        asked = {
+            "symbol": one.symbol,
+            "as_of": rfc3339(one.as_of),
+            "known_at": rfc3339(one.receipt.known_at),
+        }
+        found[f"app {one.symbol}"] = dg.MetadataValue.url(
+            f"http://127.0.0.1:{port}/{page}?{urlencode(asked)}"
+        )
+    return found
+
+
+def rfc3339(moment: datetime) -> str:
+    """Return an instant as the app's addresses have it."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
 def lines(metadata: Mapping[str, dg.MetadataValue]) -> list[Line]:
@@ -134,4 +176,6 @@ def _iso(moment: date | datetime) -> str:
 
 
 def _number(value: float) -> dg.MetadataValue:
-    return dg.MetadataValue.int(value) if isinstance(value, int) else dg.MetadataValue.float(float(value))
+    if isinstance(value, int):
+        return dg.MetadataValue.int(value)
+    return dg.MetadataValue.float(float(f"{value:.{_DIGITS}g}"))

@@ -6,9 +6,10 @@ connections (``sessions``), the schema (``tables``), how it changes (``migrate``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cached_property, lru_cache
+from threading import Event
 from typing import Any
 
 import pandas as pd
@@ -18,7 +19,16 @@ from psycopg.types.numeric import Int4BinaryLoader, Int8BinaryLoader
 from sqlalchemy import Table
 
 from periscope_analytics.conventions import check_symbol
-from periscope_assets.store import migrate, publishing, replay, retention, series, summaries, tables
+from periscope_assets.store import (
+    listening,
+    migrate,
+    publishing,
+    replay,
+    retention,
+    series,
+    summaries,
+    tables,
+)
 from periscope_assets.store.frames import typed
 from periscope_assets.store.lake import KeptPublication, Lake
 from periscope_assets.store.replay import Replayed
@@ -333,6 +343,31 @@ class PostgresStore(Sessions):
     def follow(self, after: datetime, *, limit: int = 1000) -> list[LedgerEntry]:
         """Return what became known after an instant; see ``repository.Reader``."""
         return [_entry(row) for row in self._fetch(_FOLLOW, {"after": after, "limit": limit})]
+
+    def tail(
+        self,
+        symbol: str,
+        datasets: Sequence[str],
+        *,
+        limit: int,
+        statuses: Sequence[str] | None = None,
+        known_at: datetime | None = None,
+    ) -> list[LedgerEntry]:
+        """Return what became known last of a symbol; see ``repository.Follower``."""
+        parameters = {
+            "symbol": check_symbol(symbol),
+            "datasets": list(datasets),
+            "limit": limit,
+            "statuses": None if statuses is None else list(statuses),
+            "known_at": known_at,
+        }
+        query = listening.TAIL.format(columns=_COLUMNS, visible=_VISIBLE)
+        return [_entry(row) for row in self._fetch(query, parameters)][::-1]
+
+    def listen(self, stop: Event) -> Iterator[None]:
+        """Yield when something may have become known; see ``repository.Follower``."""
+        with self._translated(None), listening.own(self._connect()) as connection:
+            yield from listening.heard(connection, stop)
 
     def _publish(
         self, connection: psycopg.Connection[Any], batch: Sequence[publishing.Prepared], fence: int

@@ -6,9 +6,10 @@ publishing. What does not: SQL (``postgres``), files (``lake``), formulas.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from threading import Event
 from typing import Protocol
 
 import pandas as pd
@@ -210,6 +211,33 @@ class Reader(Protocol):
         """Return publications with ``after < known_at <= watermark`` in the order in which they became known.
 
         What became known at one instant is never divided: the last group may exceed `limit`.
+        """
+
+
+class Follower(Reader, Protocol):
+    """A reader that can also be told when there is something new."""
+
+    def tail(
+        self,
+        symbol: str,
+        datasets: Sequence[str],
+        *,
+        limit: int,
+        statuses: Sequence[str] | None = None,
+        known_at: datetime | None = None,
+    ) -> list[LedgerEntry]:
+        """Return what became known last of some datasets of a symbol, in that order.
+
+        What became known at one instant is never divided: there may be more than `limit`.
+        """
+
+    def listen(self, stop: Event) -> Iterator[None]:
+        """Yield once when listening has begun, then whenever something became known, until told to stop.
+
+        Raises
+        ------
+        StoreUnavailableError
+            When the store is lost.
         """
 
 

@@ -13,7 +13,6 @@ import uvicorn
 from fastapi.testclient import TestClient
 
 from app.api.main import create_app
-from app.api.routers.planned import PLANNED
 from app.api.schemas import ChainReply, Problem, SurfaceReply, UnderlyingsReply
 from app.queries import Queries, StoreUnavailableError, to_jsonable
 from periscope_assets.settings import Settings
@@ -161,12 +160,6 @@ def test_not_published_says_why_and_what_to_run(client, store):
     assert body["remedy"].startswith("Run: periscope materialize")
 
 
-@pytest.mark.parametrize(("method", "path"), PLANNED)
-def test_planned_endpoints_are_not_built(reader, method, path):
-    response = reader.request(method, path.replace("{symbol}", "SPX"))
-    problem(response, 404, "not-built")
-
-
 def test_other_paths_do_not_exist(reader):
     problem(reader.get("/v1/nothing"), 404, "not-found")
     problem(reader.post("/v1/surface/SPX"), 405, "method-not-allowed")
@@ -288,6 +281,7 @@ def test_openapi_lists_what_is_built(reader):
         *(f"/v1/{name}/{{symbol}}" for name in of_symbol),
         *("/v1/surface/{symbol}/nodes", "/v1/surface/{symbol}/parameters"),
         *(f"/v1/signals/{{symbol}}/{{signal_id}}/{verb}" for verb in ("acknowledge", "reopen")),
+        *("/v1/alerts", "/v1/alerts/acknowledge", "/v1/alerts/reopen"),
         *("/v1/price", "/v1/implied-vol", "/v1/strategy"),
     }
 

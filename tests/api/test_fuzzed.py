@@ -24,12 +24,14 @@ from periscope_assets.settings import Settings
 from periscope_assets.store.people import People
 from periscope_assets.store.postgres import PostgresStore
 from periscope_assets.store.roles import READER
-from tests.api.serving import served
+from tests.api.served import serving
 
 NIGHTLY = "PERISCOPE_NIGHTLY" in os.environ
 CASES, SCENARIOS, STEPS, VALUES = (450, 600, 12, 500) if NIGHTLY else (3, 4, 5, 50)
 INSIDE = ("Traceback", "psycopg", "sqlalchemy", "site-packages", "SELECT ", "syntax error", "pg_catalog")
 HEADERS = (*(b"Accept", b"X-Request-Id", b"If-None-Match", b"Accept-Encoding", b"X-API-Key", b"traceparent"),)
+CONTROLS = bytes(range(32)) + b"\x7f"
+"""What the server refuses in headers, before the application sees it."""
 CHECKS = [
     checks.status_code_conformance,
     checks.content_type_conformance,
@@ -47,7 +49,7 @@ def app(published, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def address(app):
-    with served(app) as found:
+    with serving(app) as found:
         yield found
 
 
@@ -171,7 +173,7 @@ def test_hostile_values_in_every_parameter(app, address):
     with httpx.Client(base_url=address, timeout=60) as client:
         for i, (method, path, where, name) in enumerate(places(app.openapi())):
             # Each parameter gets its share of the values, all of them at night.
-            for value in values if NIGHTLY else values[i % 7 :: 7]:
+            for value in values if NIGHTLY else values[i % 11 :: 11]:
                 filled = path.replace("{symbol}", "SIMN").replace("{signal_id}", "x")
                 params = {}
                 if where == "path":
@@ -201,17 +203,8 @@ def test_hostile_values_in_bodies_and_headers(address):
                     assert reply.status_code in (413, 422), (path, body, reply.text)
                     kind = reply.headers["content-type"]
                     bearable(reply.status_code, kind, reply.text, reply.headers["x-request-id"], value)
-            said = (
-                value.encode("utf-8", "ignore").replace(b"\x00", b"").replace(b"\r", b"").replace(b"\n", b"")
-            )
-            for name in (
-                "Accept",
-                "X-Request-Id",
-                "If-None-Match",
-                "Accept-Encoding",
-                "X-API-Key",
-                "traceparent",
-            ):
-                reply = client.get("/v1/skew/SIMN", headers=[(name.encode(), said.strip())])
+            said = value.encode("utf-8", "ignore").translate(None, CONTROLS).strip()
+            for name in HEADERS:
+                reply = client.get("/v1/skew/SIMN", headers=[(name, said)])
                 kind = reply.headers.get("content-type", "")
                 bearable(reply.status_code, kind, reply.text, reply.headers["x-request-id"], value)

@@ -18,6 +18,7 @@ from app.commands import LOCAL, Role, keys
 from app.commands.actors import Role as Roles
 from periscope_assets.settings import ApiSettings
 from periscope_assets.store.people import People
+from tests.api.served import PATIENCE
 from tests.api.test_api import problem
 
 S = "SIMN"
@@ -36,6 +37,8 @@ OPTIONS = {"forward": 100.0, "strike": 100.0, "tau_years": 1.0, "is_call": True}
 ROUTES = [
     *(("GET", path, None) for path in ("/health", "/ready", "/openapi.json", "/llms.txt", "/metrics")),
     ("GET", "/v1/underlyings", None),
+    ("GET", "/v1/alerts", None),
+    *(("POST", f"/v1/alerts/{verb}", {"incident": "nothing"}) for verb in ("acknowledge", "reopen")),
     *(
         ("GET", f"/v1/{name}/{S}", None)
         for name in (
@@ -52,6 +55,8 @@ ROUTES = [
 ]
 ANSWERED = {
     "/v1/strategy": 422,
+    "/v1/alerts/acknowledge": 404,
+    "/v1/alerts/reopen": 404,
     f"/v1/signals/{S}/nothing/acknowledge": 404,
     f"/v1/signals/{S}/nothing/reopen": 404,
 }
@@ -284,7 +289,7 @@ def test_writes_and_denials_are_in_the_audit_log(client_of, people):
     for _ in range(3):
         problem(api.get("/v1/forwards/ZZZ"), 401, "unauthenticated")
     assert api.post(path, json={"note": "x"}, headers={"X-API-Key": whole}).status_code == 201
-    api.app.state.trail.close()
+    api.app.state.trail.close(PATIENCE)
     new = people.audit_log(after=len(before))
     assert people.check_audit_log().fault is None
     done = [(each.actor, each.target) for each in new if each.action == "signals.acknowledge"]
@@ -320,7 +325,7 @@ def test_canaries_are_never_said(client_of, people, published, caplog):
         broken.app.state.contents = None
         said.append(broken.get(f"/v1/skew/{S}", headers={"X-API-Key": whole, "X-Secret": canary}))
     assert said[-1].status_code == 500
-    api.app.state.trail.close()
+    api.app.state.trail.close(PATIENCE)
     texts = [reply.text + json.dumps(dict(reply.headers)) for reply in said]
     own = [record for record in caplog.records if not record.name.startswith("http")]
     texts += [record.getMessage() + str(record.exc_text) for record in own]

@@ -12,14 +12,16 @@ from contextlib import contextmanager
 import httpx
 import psycopg
 import pytest
+from fastapi.testclient import TestClient
 
 from app.api.main import create_app
 from periscope_assets.settings import Settings
+from periscope_assets.store.connect import open_reader
 from periscope_assets.store.embedded import EmbeddedServer
 from periscope_assets.store.people import People
 from periscope_assets.store.postgres import PostgresStore
-from periscope_assets.store.roles import READER
-from tests.api.serving import served
+from periscope_assets.store.roles import COMMANDS, READER
+from tests.api.served import serving
 from tests.app import market
 from tests.conftest import required
 
@@ -127,14 +129,14 @@ def test_redis_is_shared_and_its_loss_costs_time_only(store, store_url, tmp_path
         app_of(tmp_path, store_url, cache_bytes=0, **more)
         for more in ({}, {"redis_url": url}, {"redis_url": url})
     )
-    with served(plain) as address:
+    with serving(plain) as address:
         expected = expected_of(address)
-    with redis(redis_port), served(first) as one, served(second) as other:
+    with redis(redis_port), serving(first) as one, serving(second) as other:
         assert expected_of(one) == expected
         hits = second.state.metrics._lookups["content"]
         assert expected_of(other) == expected
         assert hits == [len(PATHS), len(PATHS)], "the second process finds what the first has made"
-    with served(first) as one, Load(one, expected) as load:
+    with serving(first) as one, Load(one, expected) as load:
         load.wait_for_more(200)
         with redis(redis_port) as process:
             load.wait_for_more(200)
@@ -174,7 +176,7 @@ def test_bytes_that_are_not_ours_count_as_none(redis_port):
 def test_a_publication_is_seen_at_once_and_other_requests_meanwhile_are_right(store, store_url, tmp_path):
     app = app_of(tmp_path, store_url)
     market.publish(store)
-    with served(app) as address, httpx.Client(base_url=address, timeout=PATIENCE) as client:
+    with serving(app) as address, httpx.Client(base_url=address, timeout=PATIENCE) as client:
         versions = [client.get("/v1/surface/SPX").json()["version"]]
         for number in range(2, 6):
             assert client.get("/v1/surface/SPX").json()["version"] == versions[-1]
@@ -190,7 +192,7 @@ def test_a_publication_is_seen_at_once_and_other_requests_meanwhile_are_right(st
 def test_replies_take_no_more_memory_than_they_may(store, store_url, tmp_path):
     market.publish(store)
     app = app_of(tmp_path, store_url, cache_bytes=4_000_000)
-    with served(app) as address, httpx.Client(base_url=address, timeout=PATIENCE) as client:
+    with serving(app) as address, httpx.Client(base_url=address, timeout=PATIENCE) as client:
         for points in range(2, 60):
             assert client.get("/v1/surface/SPX", params={"points": points}).status_code == 200
         kept = next(layer for layer in _layers(app) if type(layer).__name__ == "KeptReplies")
@@ -221,7 +223,7 @@ def test_the_database_restarts_under_load(tmp_path):
         market.publish(store)
         store.close()
         app = app_of(tmp_path, url)
-        with served(app) as address:
+        with serving(app) as address:
             expected = expected_of(address)
             with Load(address, expected) as load:
                 load.wait_for_more(200)
@@ -240,6 +242,28 @@ def test_the_database_restarts_under_load(tmp_path):
         assert set(load.codes) == {200, 503}
     finally:
         server.stop()
+
+
+def test_an_application_of_settings_alone_reads_and_writes_in_its_roles(home):
+    settings = Settings(home=home)
+    app = create_app(settings)
+    try:
+        client = TestClient(app, base_url="http://127.0.0.1:8000")
+        assert client.get("/v1/underlyings").json()["data"]["underlyings"] == []
+        assert client.get("/v1/skew/SPX", headers={"Origin": "https://evil.example"}).status_code == 403
+        people = app.state.people()
+        assert people._fetch("SELECT current_user") == [(COMMANDS,)]
+        reader = open_reader(settings)
+        assert reader._fetch("SELECT current_user, current_setting('transaction_read_only')") == [
+            (READER, "on")
+        ]
+        reader.close()
+        app.state.trail.close(PATIENCE)
+        (entry,) = people.audit_log()
+        assert (entry.actor, entry.action, entry.outcome) == ("anonymous", "GET /v1/skew/SPX", "denied")
+        people.close()
+    finally:
+        EmbeddedServer(home).stop()
 
 
 def _kick(url: str) -> None:

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import io
 import json
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
 
-from app.api.schemas import ChainReply, ComputedReply, RowsReply, SignalEventReply, SurfaceReply
+from app.api.schemas import (
+    AlertEventReply,
+    ChainReply,
+    ComputedReply,
+    RowsReply,
+    SignalEventReply,
+    SurfaceReply,
+)
 from app.queries import Queries, to_jsonable
 from periscope_analytics import black, implied_vol
+from periscope_assets.alerts.incidents import Incident
+from periscope_assets.store.alerts import AlertLog
 from periscope_assets.store.postgres import PostgresStore
 from tests.api.test_api import problem
 
@@ -398,6 +407,8 @@ def test_a_signal_is_acknowledged_and_reopened(client):
     assert {row["acknowledged_by"] for row in again[1:]} <= {None}
     assert client.post(f"/v1/signals/{S}/{signal_id}/reopen", json={}).status_code == 201
     assert rows_of(client.get(f"/v1/signals/{S}"), "trade_signals")[0]["acknowledged_at"] is None
+    broken = client.post(f"/v1/signals/{S}/{signal_id}/acknowledge", json={"note": "\0"})
+    problem(broken, 422, "invalid-parameter")
     unknown = client.post(f"/v1/signals/{S}/nothing/acknowledge", json={})
     problem(unknown, 404, "unknown-signal")
     problem(
@@ -405,6 +416,29 @@ def test_a_signal_is_acknowledged_and_reopened(client):
         422,
         "invalid-parameter",
     )
+
+
+def test_an_incident_is_taken_care_of(client, published):
+    log = AlertLog(published)
+    raised = datetime.now(UTC) - timedelta(minutes=1)
+    incident = Incident("run_failed:one", "A run failed.", raised)
+    log.add_alerts([(incident.key, "raised", incident.to_details())], raised)
+    log.close()
+    response = client.get("/v1/alerts")
+    RowsReply.model_validate(response.json())
+    (row,) = rows_of(response, "open")
+    assert (row["incident"], row["state"], row["acknowledged_by"]) == ("run_failed:one", "open", None)
+    said = {"incident": "run_failed:one", "hours": 2, "note": "mine"}
+    taken = client.post("/v1/alerts/acknowledge", json=said)
+    assert taken.status_code == 201, taken.text
+    AlertEventReply.model_validate(taken.json())
+    (row,) = rows_of(client.get("/v1/alerts"), "open")
+    assert (row["acknowledged_by"], row["note"], row["state"]) == ("local", "mine", "acknowledged")
+    assert rows_of(client.get("/v1/alerts?known_at=2020-01-01T00:00:00Z"), "open") == []
+    assert client.post("/v1/alerts/reopen", json={"incident": "run_failed:one"}).status_code == 201
+    problem(client.post("/v1/alerts/reopen", json={"incident": "other"}), 404, "unknown-incident")
+    problem(client.post("/v1/alerts/acknowledge", json={**said, "note": "\0"}), 422, "invalid-parameter")
+    problem(client.post("/v1/alerts/acknowledge", json={**said, "hours": 1000}), 422, "invalid-parameter")
 
 
 def test_bodies_have_a_limit(client_of):

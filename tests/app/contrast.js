@@ -34,6 +34,8 @@
     const box = element.getBoundingClientRect();
     if (style.visibility !== "visible" || box.width < 2 || box.height < 2 || element.closest("[data-testid=stStatusWidget]")) continue;
     if (element.closest('[data-testid="stIconMaterial"]')) continue;
+    // The value of a slider stands above its thumb, though it is the thumb's child.
+    if (element.closest("[role=slider], [data-testid=stSliderThumbValue]")) continue;
     // Plotly itself chooses black or white for each cell of a heat map, whose colours are a picture.
     if (element.closest(".heatmap-label")) continue;
     const ink = parse(element.closest("svg") ? style.fill : style.color);

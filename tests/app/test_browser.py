@@ -1,4 +1,4 @@
-"""The app in a real browser: both pages drawn, dark and light, state in the URL, a camera that stays."""
+"""The analyst's pages in a real browser: light and dark, mouse and keyboard, a camera that stays."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
+from app.components.clock import stamp
 from app.queries import Queries
+from app.queries.times import rfc3339
 from periscope_assets.store.postgres import PostgresStore
 from tests.app import market
-from tests.conftest import PROJECT, required
+from tests.app import simulated_desk as desk
+from tests.conftest import PROJECT, emptied, required
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
+NIGHTLY = os.environ.get("PERISCOPE_NIGHTLY") == "1"
+REFRESHES = 20 if NIGHTLY else 3
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = [
     "--no-sandbox",
@@ -32,29 +38,47 @@ FLAGS = [
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
 ]
+PATIENCE = 120_000
 PLOTS = "document.querySelectorAll('.js-plotly-plot')"
 SURFACE = f"{PLOTS}[0]"
 SCENE = f"{SURFACE}?._fullLayout?.scene?._scene"
 CAMERA = f"JSON.stringify({SCENE}?.getCamera().eye)"
 DRAWN = f"{PLOTS}.length === 2 && {PLOTS}[1]._fullData?.length > 0 && Boolean({SCENE}?.getCamera)"
+QUIET = """(() => {
+  const all = (what) => [...document.querySelectorAll(what)];
+  return document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
+    && all('[data-testid=stSkeleton]').length === 0
+    && all('[data-testid=stPlotlyChart]').every((each) => each.querySelector('.js-plotly-plot .main-svg'))
+    && all('[data-testid=stDataFrame]').every((each) => each.querySelector('canvas'));
+})()"""
 RESTING = (
     f"(() => {{ const seen = window.seen; window.seen = {CAMERA}; return window.seen === seen && seen; }})()"
 )
 WIDTH = "document.documentElement.scrollWidth"
+GROUND = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
 PROBES = "/_stcore/"
+PAGES = {
+    "overview": "/",
+    "surface": "/surface?symbol=SIMX",
+    "surface-heat": "/surface?symbol=SIMX&view=heat&colour=mispricing&axis=log_moneyness",
+    "term": "/term?symbol=SIMX",
+    "heston": "/heston?symbol=SIMX",
+}
 
 
 @pytest.fixture(scope="module")
 def address(pg_server):
-    """URL of a database that no test of this module writes to."""
+    """URL of a database that only this module writes to."""
     pg_server.ensure_database("browser")
-    return pg_server.url("browser")
+    return emptied(pg_server.url("browser"))
 
 
 @pytest.fixture(scope="module")
 def store(address):
     made = PostgresStore(address)
-    made.migrate()
+    for session in desk.SESSIONS:
+        desk.publish(made, session)
     market.publish(made)
     market.publish(made, "NDX", only=("option_quotes",))
     yield made
@@ -71,6 +95,7 @@ def app_url(store, address, tmp_path_factory):
         **os.environ,
         "PERISCOPE_HOME": str(folder / "home"),
         "PERISCOPE_DATABASE__URL": address,
+        "PERISCOPE_SCREEN__REFRESH_SECONDS": "1",
     }
     command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
     with (folder / "app.log").open("w") as log:
@@ -84,10 +109,10 @@ def app_url(store, address, tmp_path_factory):
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        with contextlib.suppress(urllib.error.URLError, ConnectionError):
-            if urllib.request.urlopen(url, timeout=2).status == 200:
+        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+            if urllib.request.urlopen(url, timeout=5).status == 200:
                 return
         time.sleep(0.1)
     pytest.fail("the app did not start")
@@ -114,13 +139,13 @@ def visit(browser, app_url):
         context = browser.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 1350})
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(PATIENCE)
         page.errors = []
         page.timeout_error = timeout_error
         page.on("pageerror", lambda error: page.errors.append(str(error)))
         page.on("response", lambda reply: _note(page.errors, reply))
-        page.on("requestfailed", lambda request: page.errors.append(request.url))
-        page.goto(app_url + path)
+        page.on("console", lambda message: _note_console(page.errors, message))
+        page.goto(app_url + path if path.startswith("/") else path)
         return page
 
     yield open_page
@@ -133,51 +158,115 @@ def _note(errors: list[str], reply) -> None:
         errors.append(f"{reply.status} {reply.url}")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_overview_is_drawn(visit, scheme):
-    page = visit("/", scheme)
-    page.wait_for_function("document.querySelector('[data-testid=stDataFrame] canvas') !== null")
-    _keep_picture(page, f"overview-{scheme}")
-    assert page.errors == []
+def _note_console(errors: list[str], message) -> None:
+    """Note what the page complains of; failed loads are noted by their replies."""
+    if message.type == "error" and not message.text.startswith("Failed to load resource"):
+        errors.append(message.text)
+
+
+def artifacts(tmp_path_factory) -> Path:
+    """Folder that keeps pictures of pages."""
+    named = os.environ.get("PERISCOPE_TEST_ARTIFACTS")
+    folder = Path(named) if named else tmp_path_factory.getbasetemp() / "screenshots"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def settle(page) -> None:
+    """Wait until nothing is drawn any more."""
+    page.wait_for_function(QUIET)
+    page.wait_for_load_state("networkidle")
+    page.wait_for_function(QUIET)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_drawn_light_and_dark_wide_and_narrow(visit, tmp_path_factory, name):
+    page, folder = visit(PAGES[name]), artifacts(tmp_path_factory)
+    settle(page)
+    page.screenshot(path=str(folder / f"{name}-light.png"), full_page=True)
+    light = page.evaluate(GROUND)
     assert page.evaluate(WIDTH) <= 1280
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function(f"{GROUND} !== {light!r}")
+    settle(page)
+    page.screenshot(path=str(folder / f"{name}-dark.png"), full_page=True)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_function(f"{WIDTH} <= 390")
+    settle(page)
+    page.screenshot(path=str(folder / f"{name}-narrow.png"))
+    assert page.errors == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_surface_is_drawn_from_the_published_numbers(visit, store, scheme):
-    page = visit("/surface?symbol=SPX", scheme)
+def test_surface_is_drawn_from_the_published_numbers(visit, store):
+    page = visit("/surface?symbol=SPX")
     page.wait_for_function(DRAWN)
     drawn = page.evaluate(f"Array.from({SURFACE}._fullData[0].z, row => Array.from(row)).flat()")
     grid = Queries(store).surface("SPX", coordinate="delta", points=41).frames["surface_grid"]
     assert drawn == pytest.approx((100 * grid["iv"]).tolist(), rel=1e-12)
-    _keep_picture(page, f"surface-{scheme}")
-    assert page.errors == []
-    assert page.evaluate(WIDTH) <= 1280
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_function(f"{WIDTH} <= 390")
 
 
-def _keep_picture(page, name: str) -> None:
-    folder = PROJECT / "artifacts" / "screenshots"
-    folder.mkdir(parents=True, exist_ok=True)
-    page.wait_for_load_state("networkidle")
-    page.screenshot(path=str(folder / f"{name}.png"))
+def test_a_symbol_is_found_by_keyboard(visit, store):
+    page = visit("/surface?symbol=SIMX")
+    settle(page)
+    page.keyboard.press("/")
+    page.wait_for_function("document.activeElement?.closest('.st-key-symbol') !== null")
+    page.keyboard.type("SPX")
+    page.get_by_role("option", name="SPX").first.wait_for()
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "symbol=SPX" in url)
+    version = Queries(store).locate("vol_surface", "SPX").entry.version
+    page.get_by_text(version[:12]).first.wait_for()
 
 
-def test_the_url_is_the_state_and_the_camera_stays(visit):
-    page = visit("/surface?symbol=SPX&axis=strike")
+def test_the_colour_is_switched(visit):
+    page = visit("/surface?symbol=SIMX")
     page.wait_for_function(DRAWN)
-    page.wait_for_url("**axis=strike&expiry=*")
-    page.wait_for_load_state("networkidle")
+    settle(page)
+    page.get_by_text("mispricing", exact=True).click()
+    page.wait_for_url(lambda url: "colour=mispricing" in url)
+    page.wait_for_function(f"{SURFACE}?._fullData?.[0]?.cmin === -3")
+
+
+def test_the_camera_and_the_scroll_survive_refreshes(visit, store):
+    page = visit("/surface?symbol=SIMX")
     page.wait_for_function(DRAWN)
+    settle(page)
     turned = _turn(page)
-    page.get_by_label("Expiry", exact=False).first.click()
-    page.get_by_role("option", name="18 Dec 2026").first.click()
-    page.wait_for_url("**expiry=2026-12-18T14*")
-    page.wait_for_load_state("networkidle")
-    page.wait_for_function(f"{CAMERA} === {turned!r}")
+    page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop = 120")
+    scrolled = page.evaluate(SCROLLED)
+    for _ in range(REFRESHES):
+        market.publish(store, "NDX", only=("option_quotes",), revision=f"refresh-{time.time_ns()}")
+        page.get_by_text(stamp(store.watermark())).first.wait_for()
+        page.wait_for_function(f"{CAMERA} === {turned!r}")
+        assert page.evaluate(SCROLLED) == scrolled
 
 
-def _turn(page, attempts: int = 5) -> str:
+def test_travel_to_an_earlier_snapshot_is_in_the_url_and_marked(visit, store):
+    page = visit("/term?symbol=SIMX")
+    settle(page)
+    earlier = Queries(store).recent_snapshots("SIMX", "skew_metrics")[-1]
+    page.locator(".st-key-as_of input").click()
+    page.get_by_role("option").last.click()
+    page.wait_for_url(lambda url: f"as_of={rfc3339(earlier.as_of)}" in unquote(url))
+    page.get_by_text("pinned in time").wait_for()
+    page.get_by_text(earlier.version[:12]).first.wait_for()
+
+
+def test_a_link_opens_the_same_numbers_after_a_correction(visit, store):
+    page = visit("/heston?symbol=SIMX")
+    settle(page)
+    page.locator(".st-key-link button").first.click()
+    link = page.locator(".st-key-link code, [data-testid=stPopoverBody] code").first.inner_text()
+    version = Queries(store).locate("heston_fit", "SIMX").entry.version
+    assert f"version={version}" in link
+    desk.publish(store, revision=f"correction-{time.time_ns()}", only=("heston_fit",))
+    again = visit(link.strip())
+    again.get_by_text(version[:12]).first.wait_for()
+    again.get_by_text("superseded").first.wait_for()
+    assert again.errors == []
+
+
+def _turn(page, attempts: int = 8) -> str:
     """Drag the surface until its camera moves: a drag that meets a redraw is lost."""
     before = page.evaluate(CAMERA)
     for _ in range(attempts):

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -14,6 +15,8 @@ from streamlit.testing.v1 import AppTest
 
 from app import cache
 from app.api.main import create_app
+from app.commands import LOCAL
+from app.commands import preferences as people_preferences
 from app.queries import Queries, to_jsonable
 from app.queries.lineage import lineage
 from app.queries.positioning import positioning
@@ -21,7 +24,9 @@ from app.queries.signals import board, scorecard
 from app.queries.strategy import build_strategy
 from app.queries.vendor import reconciliation
 from app.views.strategy import legs as line
+from periscope_assets.alerts.incidents import Incident
 from periscope_assets.settings import Settings
+from periscope_assets.store.alerts import AlertLog
 from periscope_assets.store.lake import Lake
 from periscope_assets.store.people import People
 from periscope_assets.store.postgres import PostgresStore
@@ -241,6 +246,32 @@ def test_vendors_vols_are_held_against_ours(queries):
     assert expiries["n_without_vendor"].sum() == answer.quality["n_contracts"] - len(contracts) > 0
     test = run("health", symbol="NDX", part="vendor")
     assert figure(test, "Compared") == f"{len(contracts):,} of {answer.quality['n_contracts']:,}"
+
+
+def test_incidents_are_listed_by_tier_announced_and_acknowledged(people, url):
+    log = AlertLog(url)
+    since = datetime.now(UTC) - timedelta(minutes=5)
+    urgent = Incident("stale_surface:SPX", "vol_surface of SPX is 3 sessions old.", since)
+    small = Incident("check_warned:SPX", "12 % of quotes are crossed.", since)
+    raised = [(each.key, "raised", each.to_details()) for each in (urgent, small)]
+    log.add_alerts(raised, since)
+    elsewhere = run("positioning", symbol="SPX")
+    assert "vol_surface of SPX is 3 sessions old." in elsewhere.error[0].value
+    test = run("health", symbol="SPX", part="alerts")
+    assert not test.exception
+    assert frame_of(test, "tier")["what"].tolist() == [urgent.what]
+    people_preferences.set(people, LOCAL, "alert_tier", "digest")
+    test = run("health", symbol="SPX", part="alerts")
+    assert set(frame_of(test, "tier")["what"]) == {urgent.what, small.what}
+    test.text_input(key="incident_note").input("restarting the source")
+    test.button[_button(test, "Acknowledge")].click().run()
+    assert not test.exception
+    assert "Acknowledged by local until" in test.success[0].value
+    assert not run("positioning", symbol="SPX").error
+    log.add_alerts([(each.key, "resolved", None) for each in (urgent, small)], datetime.now(UTC))
+    log.close()
+    assert "Nothing is open" in told(run("health", symbol="SPX", part="alerts"))
+    people_preferences.set(people, LOCAL, "alert_tier", None)
 
 
 def test_preferences_outlast_the_session(people, monkeypatch, tmp_path):

@@ -15,7 +15,7 @@ from periscope_assets.store.postgres import PostgresStore
 from tests.app import desk, market
 from tests.conftest import emptied
 
-SYMBOL_PAGES = ("surface", "term", "signals", "strategy", "positioning", "health")
+SYMBOL_PAGES = ("surface", "term", "heston", "signals", "strategy", "positioning", "health")
 PAGES = ("overview", *SYMBOL_PAGES, "settings")
 PARTS = ("freshness", "quarantine", "lineage", "vendor", "alerts")
 

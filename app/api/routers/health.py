@@ -9,7 +9,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from app.api.deps import QueriesDep
+from app.api.freshness import Freshness
 from app.api.guide import guide
 from app.api.observed import Metrics
 from app.api.schemas import Health, Readiness
@@ -25,9 +25,10 @@ def health() -> Health:
 
 
 @router.get("/ready")
-def ready(queries: QueriesDep) -> Readiness:
+async def ready(request: Request) -> Readiness:
     """Tell that the store answers; 503 if it does not."""
-    return Readiness(status="ready", known_at=queries.watermark())
+    freshness: Freshness = request.app.state.freshness
+    return Readiness(status="ready", known_at=await freshness.watermark())
 
 
 @router.get("/metrics", response_class=Response, responses=_TEXT)  # type: ignore[arg-type]

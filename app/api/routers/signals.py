@@ -6,6 +6,7 @@ What belongs here: routes. What does not: how signals are read, what an acknowle
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated
 
@@ -13,11 +14,11 @@ import pandas as pd
 from fastapi import APIRouter, Depends, Path, Request, Response
 
 from app.api.deps import Ask, AskDep, PeopleDep, SymbolPath, check_parameters
-from app.api.errors import UnknownSignalError
+from app.api.errors import UnknownSignalError, refused
 from app.api.openapi import reading
 from app.api.schemas import Note, RowsReply, SignalEventReply
 from app.commands import Actor, signals
-from periscope_assets.store.people import SignalEvent
+from periscope_assets.store.people import People, SignalEvent
 
 router = APIRouter(prefix="/v1/signals", tags=["signals"], dependencies=[Depends(check_parameters)])
 SignalPath = Annotated[
@@ -43,9 +44,7 @@ def acknowledge(
     request: Request, symbol: SymbolPath, signal_id: SignalPath, ask: AskDep, people: PeopleDep, said: Note
 ) -> SignalEventReply:
     """Say that somebody has seen a signal and takes care of it."""
-    _find(ask, symbol, signal_id)
-    actor: Actor = request.scope["state"]["actor"]
-    return _reply(signals.acknowledge(people, actor, symbol=symbol, signal_id=signal_id, note=said.note))
+    return _added(signals.acknowledge, request, symbol, signal_id, ask, people, said)
 
 
 @router.post("/{symbol}/{signal_id}/reopen", status_code=201)
@@ -53,9 +52,25 @@ def reopen(
     request: Request, symbol: SymbolPath, signal_id: SignalPath, ask: AskDep, people: PeopleDep, said: Note
 ) -> SignalEventReply:
     """Take an acknowledgement back."""
+    return _added(signals.reopen, request, symbol, signal_id, ask, people, said)
+
+
+def _added(
+    command: Callable[..., SignalEvent],
+    request: Request,
+    symbol: str,
+    signal_id: str,
+    ask: Ask,
+    people: People,
+    said: Note,
+) -> SignalEventReply:
+    """Run a command about a signal that there is."""
     _find(ask, symbol, signal_id)
     actor: Actor = request.scope["state"]["actor"]
-    return _reply(signals.reopen(people, actor, symbol=symbol, signal_id=signal_id, note=said.note))
+    try:
+        return _reply(command(people, actor, symbol=symbol, signal_id=signal_id, note=said.note))
+    except ValueError as error:
+        raise refused(error) from None
 
 
 def _find(ask: Ask, symbol: str, signal_id: str) -> None:

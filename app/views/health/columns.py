@@ -104,3 +104,23 @@ CONTRACTS = {
     "difference_bps": _column.NumberColumn("Difference bps", format="%+.1f", help="Vendor less ours."),
     "is_inside": _column.CheckboxColumn("Inside our bid-ask"),
 }
+
+_INCIDENT = {
+    "tier": _column.TextColumn(
+        "Tier",
+        help="page: at once, any hour. notify: outside quiet hours. digest: daily.",
+        pinned=True,
+    ),
+    "title": _column.TextColumn("Incident", pinned=True),
+    "what": _column.TextColumn("What", width="large"),
+    "since": _instant("Since (UTC)", "When it began."),
+}
+OPEN = {
+    **_INCIDENT,
+    "state": _column.TextColumn("State"),
+    "impact": _column.TextColumn("What it means", width="medium"),
+    "acknowledged_by": _column.TextColumn("Taken care of by"),
+    "acknowledged_until": _instant("Until (UTC)", "If it is open then, it is told again."),
+    "note": _column.TextColumn("Note"),
+}
+RESOLVED = {**_INCIDENT, "resolved_at": _instant("Resolved (UTC)", "When it was over."), "note": OPEN["note"]}

@@ -1,6 +1,7 @@
-"""Parts of the page of data health: completeness and quarantine, lineage, vendors' vols, alerts.
+"""Parts of the page of data health: completeness and quarantine, lineage, vendors' vols.
 
-What belongs here: their layout. What does not: reading, arranging, freshness (``view``).
+What belongs here: their layout. What does not: reading, arranging, freshness
+(``view``), incidents (``alerts``).
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ def _line(queries: Queries, found: Located, row: pd.Series) -> None:
             st.code(line.text, language=None, wrap_lines=True)
     with right:
         st.caption("As it was parsed")
-        st.json(row["record"], expanded=True)
+        st.code(json.dumps(row["record"], indent=2, sort_keys=True), language=None)
 
 
 def lineage(queries: Queries, scope: Scope) -> None:
@@ -167,9 +168,3 @@ def vendor(queries: Queries, scope: Scope) -> None:
         key="vendor_expiries",
     )
     export.buttons(expiries, f"{scope.symbol}_vendor_by_expiry")
-
-
-def alerts(queries: Queries, scope: Scope) -> None:
-    """Draw what is open."""
-    del queries, scope
-    absence.nothing("No alerts are recorded in this store.")

@@ -12,13 +12,13 @@ from app.components import absence, clock, export, frame
 from app.components.scope import Scope
 from app.queries import Queries
 from app.queries.health import health
-from app.views.health import columns, data, parts, setup
+from app.views.health import alerts, columns, data, parts, setup
 
 DRAWN = {
     "quarantine": parts.quarantine,
     "lineage": parts.lineage,
     "vendor": parts.vendor,
-    "alerts": parts.alerts,
+    "alerts": alerts.render,
 }
 
 

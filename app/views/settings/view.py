@@ -12,11 +12,11 @@ import streamlit as st
 
 from app import cache
 from app.components import frame, preferences
-from app.components.preferences import BANNER, DEFAULTS, EVERY, SEVERITY, THEME, TIME_ZONE, UNIVERSE
+from app.components.preferences import BANNER, DEFAULTS, EVERY, THEME, TIER, TIME_ZONE, UNIVERSE
 from app.components.scope import Scope
 from app.queries import Queries
+from periscope_assets.operations_settings import TIERS
 
-SEVERITIES = ("info", "warning", "critical")
 _FAILED = "_preference_failed"
 
 
@@ -48,11 +48,12 @@ def _page(queries: Queries, scope: Scope) -> None:
     with right:
         st.subheader("Alerts", anchor=False)
         _pick(
-            SEVERITY, "Show alerts from", SEVERITIES, "Less severe ones stay in the record and out of sight.",
-            {"info": "info", "warning": "warning", "critical": "critical only"},
+            TIER, "Show incidents down to", TIERS, "Less urgent ones stay in the record and out of sight.",
+            {"page": "page: what can't wait", "notify": "notify: what should be seen today",
+             "digest": "digest: everything"},
         )  # fmt: skip
         _pick(
-            BANNER, "Banner on every page", ("on", "off"), "While an alert of that severity is open.",
+            BANNER, "Banner on every page", ("on", "off"), "While something that can't wait is open.",
             {"on": "on", "off": "off"},
         )  # fmt: skip
         st.caption("To whom alerts are sent, and over which channels, is the operator's to set.")

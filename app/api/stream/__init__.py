@@ -1,0 +1,1 @@
+"""The stream: publications told to clients as they happen. No SQL, no rows: a message says where they are."""
