@@ -129,3 +129,30 @@ class ExecutorSettings(BaseModel):
         if self.kind == "celery" and self.broker_url is None:
             raise ValueError("celery wants a broker: set PERISCOPE_EXECUTOR__BROKER_URL=redis://host:port/0")
         return self
+
+
+class RunSettings(BaseModel):
+    """How Dagster runs what it builds.
+
+    Attributes
+    ----------
+    batch_days : int
+        Dates of one universe that a run of a backfill builds.
+    max_concurrent : int
+        Runs at a time.
+    per_vendor : int
+        Runs at a time that may ask a vendor.
+    retries : int
+        Of a step whose failure may pass, and of a run whose worker died.
+    retry_seconds : float
+        Before the first retry of a step; twice as long before each further one.
+    max_runtime_minutes : int
+        After which a run is ended.
+    """
+
+    batch_days: Annotated[int, Field(ge=1, le=1000)] = 50
+    max_concurrent: Annotated[int, Field(ge=1, le=1000)] = 4
+    per_vendor: Annotated[int, Field(ge=1, le=100)] = 1
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    retry_seconds: Annotated[float, Field(ge=0.0, le=600.0)] = 10.0
+    max_runtime_minutes: Annotated[int, Field(ge=1)] = 240

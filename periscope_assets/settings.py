@@ -17,7 +17,7 @@ from pydantic import AfterValidator, BaseModel, Field, SecretStr, field_validato
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from periscope_analytics.conventions import NEW_YORK, check_symbol, listing
-from periscope_assets.operations_settings import AlertSettings, ExecutorSettings
+from periscope_assets.operations_settings import AlertSettings, ExecutorSettings, RunSettings
 
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 LIVE_KINDS = frozenset({"massive", "cboe", "deribit"})
@@ -331,33 +331,6 @@ class LandingSettings(BaseModel):
         if value is not None and "://" in value and not value.startswith(("file://", "s3://")):
             raise ValueError("expected a folder, file:///folder or s3://bucket/prefix")
         return value
-
-
-class RunSettings(BaseModel):
-    """How Dagster runs what it builds.
-
-    Attributes
-    ----------
-    batch_days : int
-        Dates of one universe that a run of a backfill builds.
-    max_concurrent : int
-        Runs at a time.
-    per_vendor : int
-        Runs at a time that may ask a vendor.
-    retries : int
-        Of a step whose failure may pass, and of a run whose worker died.
-    retry_seconds : float
-        Before the first retry of a step; twice as long before each further one.
-    max_runtime_minutes : int
-        After which a run is ended.
-    """
-
-    batch_days: Annotated[int, Field(ge=1, le=1000)] = 50
-    max_concurrent: Annotated[int, Field(ge=1, le=1000)] = 4
-    per_vendor: Annotated[int, Field(ge=1, le=100)] = 1
-    retries: Annotated[int, Field(ge=0, le=10)] = 2
-    retry_seconds: Annotated[float, Field(ge=0.0, le=600.0)] = 10.0
-    max_runtime_minutes: Annotated[int, Field(ge=1)] = 240
 
 
 class Settings(BaseSettings):
