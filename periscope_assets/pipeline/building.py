@@ -14,6 +14,7 @@ from typing import NamedTuple
 from periscope_assets.pipeline import inputs
 from periscope_assets.pipeline.bars import bars_draft
 from periscope_assets.pipeline.boundary import judged
+from periscope_assets.pipeline.event_time import DaysAhead
 from periscope_assets.pipeline.landing import ChainSource, Landed, session_bounds
 from periscope_assets.pipeline.outcomes import (
     FAILED,
@@ -100,6 +101,7 @@ class Pipeline:
         self._rate_origin = "configured" if rate_source is None else rate_source.name
         self._lake = lake
         self._pool = pool
+        self._days_ahead = DaysAhead(settings, lake)
         self._landed = Landed(lake, source, settings.calendar_of, rate_source)
 
     def build(
@@ -222,7 +224,7 @@ class Pipeline:
         fence = self.store.fence()
         as_of = session_bounds(session)[0]
         stage = rates.STAGE
-        settings = self._stage_settings(stage, rates.CURRENCY, self._rate_origin)
+        settings = self._stage_settings(stage, rates.CURRENCY, self._rate_origin, as_of)
         curve = self._landed.par_yields(session)
         inputs = {} if curve is None else {"sha256": curve.sha256}
         if curve is not None:
@@ -258,7 +260,7 @@ class Pipeline:
     def _run_snapshot(
         self, stage: Stage, primary: LedgerEntry, session: date, run_id: str, fence: int
     ) -> list[Outcome]:
-        settings = self._stage_settings(stage, primary.symbol, primary.source)
+        settings = self._stage_settings(stage, primary.symbol, primary.source, primary.as_of)
         found = inputs.find(self.store, stage, primary)
         read = {each.wanted.key: each.version for each in found}
         method, version = versions(stage, settings, read)
@@ -309,11 +311,12 @@ class Pipeline:
     def _head(self, dataset: str, symbol: str, as_of: datetime) -> LedgerEntry | None:
         return self.store.head(dataset, symbol, as_of=as_of, statuses=_ANY_STATUS)
 
-    def _stage_settings(self, stage: Stage, symbol: str, origin: str) -> dict[str, object]:
+    def _stage_settings(self, stage: Stage, symbol: str, origin: str, as_of: datetime) -> dict[str, object]:
         known: dict[str, Callable[[], object]] = {
             "zero_rates": lambda: dict(self.settings.rates.zero_rates),
             "dividends": lambda: self._landed.dividends(symbol, origin),
             "signals": lambda: self.settings.signals.model_dump(),
+            "event_time": lambda: self._days_ahead.of(symbol, as_of),
         }
         return {name: known[name]() for name in stage.settings}
 

@@ -20,7 +20,7 @@ from periscope_analytics.vol_errors import MISFIT, Z_NODES
 from periscope_assets.transforms.forwards import FORWARDS
 from periscope_assets.transforms.frames import counts, finite
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
-from periscope_assets.transforms.surfaces import bands, served, svi
+from periscope_assets.transforms.surfaces import bands, event_time, served, svi
 from periscope_assets.transforms.surfaces.bands import Contracts
 from periscope_assets.transforms.surfaces.served import Fitted
 from periscope_assets.transforms.surfaces.vols import IMPLIED_VOLS
@@ -43,6 +43,8 @@ def compute(snapshot: Snapshot) -> StageResult:
     fitted = served.fit(contracts, forwards)
     certificate = certify_served(fitted.surface) if fitted.surface else None
     slices = _slices(contracts, fitted, forwards, certificate)
+    calendar = event_time.calendar_of(snapshot.settings.get(event_time.SETTING), snapshot.as_of)
+    slices = slices.assign(**event_time.columns(slices, calendar))
     quotes = _quotes(contracts, fitted, vols)
     curves = svi.rows(contracts, forwards)
     frames = {
@@ -225,4 +227,4 @@ _CERTIFIED = (
 _COUNTED = ("n_slices", "n_butterfly", "n_calendar")
 _GRID_ENDS = ("grid_k_min", "grid_k_max", "grid_tau_min", "grid_tau_max")
 _GRID = ("grid_n_k", "grid_n_tau")
-STAGE = Stage("vol_surface", (IMPLIED_VOLS, FORWARDS), "2", compute)
+STAGE = Stage("vol_surface", (IMPLIED_VOLS, FORWARDS), "3", compute, settings=(event_time.SETTING,))
