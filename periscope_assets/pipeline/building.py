@@ -18,8 +18,11 @@ from periscope_assets.pipeline.event_time import DaysAhead
 from periscope_assets.pipeline.landing import ChainSource, Landed, session_bounds
 from periscope_assets.pipeline.outcomes import (
     FAILED,
+    SOURCE,
+    UNFORESEEN,
     MissingInputError,
     Outcome,
+    RejectedInputError,
     draft_of,
     published,
     unchanged,
@@ -129,11 +132,13 @@ class Pipeline:
             except StoreUnavailableError:
                 raise
             except Exception as error:
-                unforeseen = not isinstance(error, SourceError | MissingInputError)
-                _log.warning("%s of %s for %s failed", dataset, symbol, session, exc_info=unforeseen)
+                cause = _cause(error)
+                _log.warning("%s of %s for %s failed", dataset, symbol, session, exc_info=cause == UNFORESEEN)
                 line = " ".join(str(error).split()) or type(error).__name__
                 passes = isinstance(error, TransientSourceError)
-                outcomes.append(Outcome(dataset, symbol, session, FAILED, error=line, is_transient=passes))
+                outcomes.append(
+                    Outcome(dataset, symbol, session, FAILED, error=line, is_transient=passes, cause=cause)
+                )
         return outcomes
 
     def _maker(self, dataset: str, fresh: bool) -> Callable[[str, date, str], list[Outcome]]:
@@ -296,6 +301,9 @@ class Pipeline:
             dataset, symbol, start=start, end=end, statuses=(PUBLISHED, NO_SESSION, WITHDRAWN)
         )
         if not found:
+            refused = self.store.heads(dataset, symbol, start=start, end=end, statuses=(REJECTED,))
+            if refused:
+                raise RejectedInputError(refused[-1])
             raise MissingInputError(f"{symbol} {session}: there is no {dataset}; materialize it first")
         published = [entry for entry in found if entry.status == PUBLISHED]
         withdrawn = [entry for entry in found if entry.status == WITHDRAWN]
@@ -329,6 +337,13 @@ class Pipeline:
         version = digest([NO_SESSION, self.settings.calendar_of(symbol)])
         draft = Draft(dataset, symbol, as_of, version, "1", {}, NO_SESSION, "calendar", run_id)
         return self._publish([draft], session, fence)
+
+
+def _cause(error: Exception) -> str:
+    """Return why a symbol could not be built."""
+    if isinstance(error, MissingInputError):
+        return error.cause
+    return SOURCE if isinstance(error, SourceError) else UNFORESEEN
 
 
 def _received_at(raw: LedgerEntry) -> datetime | None:

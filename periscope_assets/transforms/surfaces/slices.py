@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from periscope_analytics.certificate import ServedCertificate, certify_served
+from periscope_analytics.arbitrage import LARGEST_SLOPE
+from periscope_analytics.certificate import UNIT_TOLERANCE, ServedCertificate, certify_served
 from periscope_analytics.errors import Status, labels
 from periscope_analytics.slice import SliceParams
 from periscope_analytics.vol_errors import MISFIT, Z_NODES
@@ -53,11 +54,13 @@ def compute(snapshot: Snapshot) -> StageResult:
         CERTIFICATES: pd.DataFrame([_certificate(certificate)]),
         svi.TABLE: curves,
     }
-    is_free = certificate is not None and certificate.is_free
+    why = _criterion(certificate)
     quality = _quality(contracts, fitted, slices, certificate) | {
         "median_svi_rmse_bps": finite(curves.loc[curves["status"] == "ok", "rmse_bps"].median())
     }
-    return StageResult(frames, quality, "published" if is_free else "rejected")
+    if why is None:
+        return StageResult(frames, quality)
+    return StageResult(frames, {**quality, "rejected_by": why}, "rejected")
 
 
 def usable(slices: pd.DataFrame) -> pd.DataFrame:
@@ -176,6 +179,25 @@ def _quotes(contracts: Contracts, fitted: Fitted, vols: pd.DataFrame) -> pd.Data
             "status": labels(fitted.contract_status),
         }
     )
+
+
+def _criterion(found: ServedCertificate | None) -> str | None:
+    """Return the first criterion that rejects a surface, with its number; None where it is free."""
+    if found is None:
+        return f"{Status.TOO_FEW_STRIKES.label}: no expiry could be fitted"
+    if found.is_free:
+        return None
+    if found.n_butterfly:
+        return f"butterfly: {found.n_butterfly} negative probabilities, 0 allowed"
+    if found.n_calendar:
+        return f"calendar: {found.n_calendar} prices fall with time, 0 allowed"
+    worst = max(found.mass_error, found.mean_error)
+    if worst > UNIT_TOLERANCE:
+        return f"mass: a density or its mean is off one by {worst:.1e}, {UNIT_TOLERANCE:.0e} allowed"
+    slope = max(found.left_wing, found.right_wing)
+    if slope > LARGEST_SLOPE:
+        return f"wings: total variance rises by {slope:.3f} per log-moneyness, {LARGEST_SLOPE:g} allowed"
+    return f"density: least g {found.min_g:.1e}, 0 allowed"
 
 
 def _certificate(found: ServedCertificate | None) -> dict[str, Any]:
