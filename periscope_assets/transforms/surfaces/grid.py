@@ -17,7 +17,7 @@ from periscope_analytics.errors import Status
 from periscope_analytics.slice import SliceParams
 from periscope_analytics.smiles import Smiles
 from periscope_analytics.vol_errors import VolErrors
-from periscope_assets.transforms.frames import Bools, Floats, counts, finite, numbers
+from periscope_assets.transforms.frames import Bools, Floats, finite, numbers
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
 from periscope_assets.transforms.surfaces.event_time import shares_of
 from periscope_assets.transforms.surfaces.served import errors_of, fitted_rows, served_of
@@ -121,7 +121,7 @@ def compute(snapshot: Snapshot) -> StageResult:
             "status": status,
         }
     )
-    return StageResult({TABLE: frame}, _quality(frame))
+    return StageResult({TABLE: frame}, _quality(columns["iv"], columns["iv_stderr"], status, n))
 
 
 def _nodes(tenors: list[Tenor], errors: VolErrors) -> tuple[tuple[Floats, ...], Bools]:
@@ -141,18 +141,21 @@ def _nodes(tenors: list[Tenor], errors: VolErrors) -> tuple[tuple[Floats, ...], 
     return (forward, k, forward * np.exp(k), iv, stderr), inside
 
 
-def _quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
-    good = frame[frame["status"] == "ok"]
-    at_money = frame[(frame["axis"] == "moneyness") & (frame["coordinate"] == 1.0)]
-    vols = dict(zip(TENORS_DAYS, at_money["iv"].tolist(), strict=True))
-    errors = dict(zip(TENORS_DAYS, at_money["iv_stderr"].tolist(), strict=True))
+def _quality(
+    iv: Floats, stderr: Floats, status: np.ndarray, n: int
+) -> dict[str, float | int | str | bool | None]:
+    """Return the figures of nodes of which `n` make a maturity."""
+    good, told = status == Status.OK.label, np.unique(status.astype(str), return_counts=True)
+    at_money = len(DELTAS) + int(np.flatnonzero(MONEYNESS == 1.0)[0])
+    vols, errors = iv.reshape(-1, n)[:, at_money].tolist(), stderr.reshape(-1, n)[:, at_money].tolist()
+    known = stderr[good & np.isfinite(stderr)]
     return {
-        "n_nodes": len(frame),
-        **counts(frame["status"], "n_status"),
-        "n_tenors": int(frame.loc[frame["status"] != "out_of_range", "tenor_days"].nunique()),
-        "median_stderr_bps": finite(1e4 * good["iv_stderr"].median()),
-        **{f"atm_iv_{days}d": finite(vol) for days, vol in vols.items()},
-        "atm_iv_30d_stderr_bps": finite(1e4 * errors[_MONTH]),
+        "n_nodes": len(status),
+        **{f"n_status_{label}": int(count) for label, count in zip(*told, strict=True)},
+        "n_tenors": int(np.any((status != Status.OUT_OF_RANGE.label).reshape(-1, n), axis=1).sum()),
+        "median_stderr_bps": 1e4 * float(np.median(known)) if known.size else None,
+        **{f"atm_iv_{days}d": finite(vol) for days, vol in zip(TENORS_DAYS, vols, strict=True)},
+        "atm_iv_30d_stderr_bps": finite(1e4 * errors[TENORS_DAYS.index(_MONTH)]),
     }
 
 

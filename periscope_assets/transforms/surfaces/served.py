@@ -29,6 +29,7 @@ from periscope_assets.transforms.surfaces.bands import Codes, Contracts, slice_q
 FITTED = (Status.OK, Status.BORROWED_SHAPE, Status.NOT_CONVERGED)
 """Statuses of expiries that have a slice of their own."""
 
+_FITTED_LABELS = frozenset(each.label for each in FITTED)
 _CHOSEN = Settings()
 
 
@@ -112,9 +113,12 @@ def errors_of(slices: pd.DataFrame) -> VolErrors:
 
 def fitted_rows(slices: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of ``surface_slices`` that have parameters, by time to settlement."""
-    return slices[slices["status"].isin([each.label for each in FITTED])].sort_values(
-        "tau_years", ignore_index=True
-    )
+    kept = np.array([status in _FITTED_LABELS for status in slices["status"].tolist()], dtype=np.bool_)
+    rows = np.flatnonzero(kept)
+    order = rows[np.argsort(numbers(slices, "tau_years")[rows], kind="stable")]
+    if len(order) == len(slices) and np.all(order[1:] > order[:-1]):
+        return slices.reset_index(drop=True)
+    return slices.take(order).reset_index(drop=True)
 
 
 def _rungs(slices: Sequence[SliceCalibration | None], forwards: Sequence[Status]) -> list[Status]:
