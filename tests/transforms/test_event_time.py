@@ -81,7 +81,8 @@ def moved(chain, between):
     rows = rows.assign(atm_iv=np.sqrt(rows["atm_iv"] ** 2 + extra / rows["tau_years"]))
     setting = {"events": [(day, NAME)], **CLOSED}
     calendar = event_time.calendar_of(setting, chain.as_of)
-    return rows.assign(**event_time.columns(rows, calendar))
+    columns = event_time.columns(rows["tau_years"].to_numpy(), rows, calendar)
+    return rows.assign(**columns)
 
 
 def test_the_variance_of_an_event_is_implied_by_the_expiries_around_it(moved, between):

@@ -71,16 +71,19 @@ def calendar_of(setting: object, as_of: datetime) -> Calendar | None:
     )
 
 
-def columns(slices: pd.DataFrame, calendar: Calendar | None) -> dict[str, list[Any]]:
+def columns(
+    taus: Floats, slices: Mapping[str, Sequence[Any]], calendar: Calendar | None
+) -> dict[str, list[Any]]:
     """Return `COLUMNS` for rows of ``surface_slices`` in order of time, absent where there is no slice.
 
     An expiry's events are those since the fitted expiry before it.
     """
-    found: dict[str, list[Any]] = {name: [None] * len(slices) for name in COLUMNS}
+    found: dict[str, list[Any]] = {name: [None] * len(taus) for name in COLUMNS}
     rows = np.array([each is not None for each in slices["params"]]).nonzero()[0]
     if calendar is None or not rows.size:
         return found
-    tau, vol, error = (numbers(slices, name)[rows] for name in ("tau_years", "atm_iv", "atm_iv_stderr"))
+    vols = (np.asarray(slices[name], np.float64) for name in ("atm_iv", "atm_iv_stderr"))
+    tau, vol, error = (each[rows] for each in (taus, *vols))
     clock, w = calendar.clock.years(tau), vol * vol * tau
     implied = event_variances(tau, clock, w, 2.0 * vol * tau * error, calendar.at)
     interval, start = np.searchsorted(tau, calendar.at), np.append(0.0, tau)
