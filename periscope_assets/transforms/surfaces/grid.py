@@ -20,7 +20,7 @@ from periscope_analytics.vol_errors import VolErrors
 from periscope_assets.transforms.frames import Bools, Floats, finite, numbers
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
 from periscope_assets.transforms.surfaces.event_time import shares_of
-from periscope_assets.transforms.surfaces.served import errors_of, fitted_rows, served_of
+from periscope_assets.transforms.surfaces.served import fitted_rows, read_fitted
 from periscope_assets.transforms.surfaces.slices import SURFACE_ROWS, SURFACE_SLICES
 
 TABLE = "surface_nodes"
@@ -54,8 +54,8 @@ class Surface:
     """Published rows of a surface, ready to be read at any maturity."""
 
     def __init__(self, slices: pd.DataFrame) -> None:
-        rows = fitted_rows(slices)
-        self.served, self.errors = served_of(rows), errors_of(rows)
+        self.rows = rows = fitted_rows(slices)
+        self.served, self.errors = read_fitted(rows)
         self._taus = numbers(rows, "tau_years")
         self._log_forwards = np.log(numbers(rows, "forward"))
         spread = numbers(rows, "atm_iv") * np.sqrt(self._taus)

@@ -101,14 +101,19 @@ def served_of(slices: pd.DataFrame) -> ServedSurface:
     ValueError
         If no row has parameters.
     """
-    return ServedSurface.from_dict({"slices": fitted_rows(slices)["params"].tolist()})
+    return read_fitted(fitted_rows(slices))[0]
 
 
 def errors_of(slices: pd.DataFrame) -> VolErrors:
     """Return the errors of the vols of published rows of ``surface_slices``."""
-    rows = fitted_rows(slices)
-    factors = [np.array(each["factor"], dtype=np.float64) for each in rows["errors"]]
-    return VolErrors(numbers(rows, "tau_years").tolist(), numbers(rows, "atm_iv").tolist(), factors)
+    return read_fitted(fitted_rows(slices))[1]
+
+
+def read_fitted(rows: pd.DataFrame) -> tuple[ServedSurface, VolErrors]:
+    """Return surface and errors of the rows that :func:`fitted_rows` gives."""
+    factors = [np.array(each["factor"], dtype=np.float64) for each in rows["errors"].tolist()]
+    errors = VolErrors(numbers(rows, "tau_years").tolist(), numbers(rows, "atm_iv").tolist(), factors)
+    return ServedSurface.from_dict({"slices": rows["params"].tolist()}), errors
 
 
 def fitted_rows(slices: pd.DataFrame) -> pd.DataFrame:
