@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.special import ndtr
 
 from periscope_analytics.ou import OUParams
+from periscope_assets.transforms.expiries import is_labelled
 from periscope_assets.transforms.frames import MAD_TO_SIGMA, Floats, numbers
 from periscope_assets.transforms.models.ou import TENOR_DAYS
 
@@ -59,7 +60,7 @@ def relative_value(mispricings: pd.DataFrame, as_of: pd.Timestamp) -> Candidates
     difference, half, error, money = (
         numbers(mispricings, name) for name in ("difference", "half_spread_iv", "stderr", "edge_usd")
     )
-    size = np.where((mispricings["status"] == "ok").to_numpy(), np.abs(difference), np.nan)
+    size = np.where(is_labelled(mispricings["status"], "ok"), np.abs(difference), np.nan)
     days, at = _days(mispricings, as_of)
     edge = size - half
     rows = np.flatnonzero((edge > error) & np.isfinite(money))
@@ -132,7 +133,7 @@ def term_structure(metrics: pd.DataFrame, market: Market, as_of: pd.Timestamp) -
     What the calendar's events bring is no dislocation: the line is one of forward variance without them, and
     their variance is part of what is fair. Spans with an event that the expiries don't tell are left out.
     """
-    fixed = (metrics["basis"] == "constant_maturity").to_numpy()
+    fixed = is_labelled(metrics["basis"], "constant_maturity")
     days, vol, error, forward = (
         numbers(metrics, name)[fixed] for name in ("tenor_days", "atm_iv", "atm_iv_stderr", "forward_iv")
     )
@@ -168,9 +169,10 @@ def term_structure(metrics: pd.DataFrame, market: Market, as_of: pd.Timestamp) -
 def _event_variance(metrics: pd.DataFrame, as_of: pd.Timestamp, start: Floats, end: Floats) -> Floats:
     """Return the total variance of the calendar's events in each span of days; NaN where one is not told."""
     total = np.zeros(len(end))
-    if "event_at" not in metrics:
+    told = metrics["event_at"].notna().to_numpy() if "event_at" in metrics else np.zeros(1, np.bool_)
+    if not told.any():
         return total
-    rows = metrics[metrics["event_at"].notna().to_numpy()]
+    rows = metrics[told]
     days, _ = _days(rows.assign(expiry_at=rows["event_at"]), as_of)
     known = (rows["event_status"] == "ok").to_numpy()
     for day, variance in zip(days, np.where(known, numbers(rows, "event_variance"), np.nan), strict=True):

@@ -20,6 +20,7 @@ from periscope_analytics.certificate import UNIT_TOLERANCE, ServedCertificate, c
 from periscope_analytics.errors import Status, labels
 from periscope_analytics.slice import SliceParams
 from periscope_analytics.vol_errors import MISFIT, Z_NODES
+from periscope_assets.transforms.expiries import is_labelled
 from periscope_assets.transforms.forwards import FORWARDS, median
 from periscope_assets.transforms.frames import Floats, finite, numbers
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
@@ -67,7 +68,9 @@ def compute(snapshot: Snapshot) -> StageResult:
 
 def usable(slices: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with status ok of ``surface_slices`` or ``svi_slices``, by time to settlement."""
-    return slices[slices["status"] == "ok"].sort_values("tau_years", ignore_index=True)
+    rows = np.flatnonzero(is_labelled(slices["status"], "ok"))
+    order = rows[np.argsort(numbers(slices, "tau_years")[rows], kind="stable")]
+    return slices.take(order).reset_index(drop=True)
 
 
 def curve_of(slices: pd.DataFrame, row: pd.Series) -> pd.DataFrame:
