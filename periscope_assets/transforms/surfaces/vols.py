@@ -256,7 +256,7 @@ _LABELS = pd.array(_TEXTS, dtype="str")
 _NAMED = ("contract", "expiry_at", "strike", "is_call")
 _FITTED = (
     *("contract", "expiry_at", "strike", "is_call", "tau_years", "forward", "log_moneyness"),
-    *("bid_iv", "mid_iv", "ask_iv", "iv_stderr"),
+    *("mid_iv", "iv_stderr"),
 )
 _FORWARD_COLUMNS = ("forward", "forward_stderr", "discount", "tau_years")
 STAGE = Stage("implied_vols", (QUOTES, FORWARDS), "2", compute, settings=("dividends",))
