@@ -120,7 +120,7 @@ def _quarantine(rows: pd.DataFrame, verdict: rules.Verdict) -> pd.DataFrame:
         },
         columns=_QUARANTINE_COLUMNS,
     )
-    return refused.sort_values(["raw_line", "side"], ignore_index=True)
+    return refused if refused.empty else refused.sort_values(["raw_line", "side"], ignore_index=True)
 
 
 def _records(rows: pd.DataFrame) -> list[dict[str, object]]:
