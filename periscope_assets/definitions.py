@@ -18,6 +18,7 @@ from periscope_assets.defs.automation import carrier, carry_through
 from periscope_assets.defs.building import SYMBOLS_TAG
 from periscope_assets.defs.chains.assets import ASSETS as CHAINS
 from periscope_assets.defs.chains.checks import RULES as CHAIN_RULES
+from periscope_assets.defs.executors import executor
 from periscope_assets.defs.jobs import BUILD_SURFACES, build_surfaces, fit_models, retain, snapshot_surfaces
 from periscope_assets.defs.metadata import Line, column_lineage, column_schema, lines
 from periscope_assets.defs.models.assets import ASSETS as MODELS
@@ -86,7 +87,7 @@ def build_definitions(settings: Settings, **overrides: object) -> dg.Definitions
         schedules=schedules(settings),
         sensors=[*sensors(settings), *watchers(settings), carrier(settings)],
         resources={"pipeline": pipeline_resource(settings), **overrides},
-        executor=dg.in_process_executor,
+        executor=executor(settings),
     )
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from periscope_assets.defs.building import PipelineParam
+from periscope_assets.defs.executors import ECS_RUN
 from periscope_assets.store.connect import open_store
 
 BUILD_SURFACES = "build_surfaces"
@@ -17,18 +18,21 @@ build_surfaces = dg.define_asset_job(
     BUILD_SURFACES,
     selection=dg.AssetSelection.all(),
     description="The whole graph, from raw bytes to signals, for a date or range of dates of one universe.",
+    tags=ECS_RUN,
 )
 
 snapshot_surfaces = dg.define_asset_job(
     "snapshot_surfaces",
     selection=dg.AssetSelection.assets("trade_signals").upstream(),
     description="A new snapshot carried through to signals; what is fitted once a day is left to the night.",
+    tags=ECS_RUN,
 )
 
 fit_models = dg.define_asset_job(
     "fit_models",
     selection=dg.AssetSelection.groups("models") | dg.AssetSelection.assets("signal_scorecard"),
     description="Models of every snapshot of a day, and the scores of earlier signals.",
+    tags=ECS_RUN,
 )
 
 

@@ -18,7 +18,7 @@ from app.commands import LOCAL, Role, keys
 from periscope_assets.settings import Settings
 from periscope_assets.store.people import People
 from periscope_assets.store.postgres import PostgresStore
-from tests.api.serving import PATIENCE, served
+from tests.api.served import PATIENCE, serving
 from tests.conftest import emptied
 
 LIST_TOOLS = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -42,7 +42,7 @@ def people(database):
 def base(database, people, tmp_path_factory):
     store = PostgresStore(database)
     settings = Settings(home=tmp_path_factory.mktemp("home"), api={"authentication": "required"})
-    with served(create_app(settings, store, people)) as address:
+    with serving(create_app(settings, store, people)) as address:
         yield address
     store.close()
 

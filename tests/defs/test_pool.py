@@ -59,6 +59,7 @@ def rows(settings):
         }
 
 
+@pytest.mark.timeout(600)
 def test_a_pool_makes_what_one_process_makes_and_outlives_a_killed_worker(landed):
     pool = SymbolPool(landed, 2, fragile)
     try:

@@ -3,11 +3,16 @@
 import dagster as dg
 
 from periscope_assets.defs.building import SINGLE_RUN, PipelineParam, build
+from periscope_assets.defs.executors import HEAVY_TAGS
 from periscope_assets.defs.surfaces.assets import implied_vols, skew_metrics, surface_grid, vol_surface
 
 
 @dg.asset(
-    group_name="models", kinds={"postgres"}, deps=[implied_vols, vol_surface], backfill_policy=SINGLE_RUN
+    group_name="models",
+    kinds={"postgres"},
+    deps=[implied_vols, vol_surface],
+    backfill_policy=SINGLE_RUN,
+    op_tags=HEAVY_TAGS,
 )
 def heston_fit(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
     """Heston parameters of a surface with errors, grade and drift since the last good fit."""
@@ -15,7 +20,11 @@ def heston_fit(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg
 
 
 @dg.asset(
-    group_name="models", kinds={"postgres"}, deps=[implied_vols, vol_surface], backfill_policy=SINGLE_RUN
+    group_name="models",
+    kinds={"postgres"},
+    deps=[implied_vols, vol_surface],
+    backfill_policy=SINGLE_RUN,
+    op_tags=HEAVY_TAGS,
 )
 def sabr_fit(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
     """SABR parameters of each expiry with their errors."""

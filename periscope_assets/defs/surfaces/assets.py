@@ -4,6 +4,7 @@ import dagster as dg
 
 from periscope_assets.defs.building import SINGLE_RUN, PipelineParam, build
 from periscope_assets.defs.chains.assets import option_quotes, underlying_bars
+from periscope_assets.defs.executors import HEAVY_TAGS
 from periscope_assets.defs.pictures import surface_pictures
 from periscope_assets.defs.reference.assets import rate_curve
 
@@ -28,7 +29,11 @@ def implied_vols(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> 
 
 
 @dg.asset(
-    group_name="surfaces", kinds={"postgres"}, deps=[implied_vols, forward_curve], backfill_policy=SINGLE_RUN
+    group_name="surfaces",
+    kinds={"postgres"},
+    deps=[implied_vols, forward_curve],
+    backfill_policy=SINGLE_RUN,
+    op_tags=HEAVY_TAGS,
 )
 def vol_surface(context: dg.AssetExecutionContext, pipeline: PipelineParam) -> dg.MaterializeResult[None]:
     """Arbitrage-free surface inside bid and ask, its certificate, and SVI slices beside it."""
