@@ -104,7 +104,7 @@ def test_what_is_permanent_is_asked_once(home):
 
 
 def test_a_fresh_snapshot_is_asked_again_for_those_that_failed_alone(home, store):
-    """A failure that passed must not end as yesterday's, or the morning's, snapshot served as if it were new."""
+    """A failure that passed must not end with the morning's snapshot served as if it were noon's."""
     vendor = Vendor()
     pipeline = Pipeline(home, store, open_lake(home), vendor)
     for symbol in UNIVERSES["desk"]:
