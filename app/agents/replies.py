@@ -38,7 +38,7 @@ class _Closed(BaseModel):
 class Absence(_Closed):
     """Why there is no answer: not an error, and never a zero."""
 
-    type: str = Field(description="unknown-symbol, not-published or purged")
+    type: str = Field(description="unknown-symbol, not-built or purged")
     reason: str
     remedy: str = ""
     suggestions: list[str] = []
@@ -110,7 +110,7 @@ def pinned_time(tool: str, asked: Paged, known_at: str | None) -> str | None:
 
 def absent(dataset: str, symbol: str | None, error: LookupError) -> Reply:
     """Return the typed reason why there is no answer."""
-    kinds = {UnknownSymbolError: "unknown-symbol", NotPublishedError: "not-published", PurgedError: "purged"}
+    kinds = {UnknownSymbolError: "unknown-symbol", NotPublishedError: "not-built", PurgedError: "purged"}
     absence = Absence(
         type=kinds[type(error)],
         reason=str(getattr(error, "reason", error)),

@@ -95,7 +95,7 @@ def _unknown_symbol(request: Request, error: Exception) -> JSONResponse:
 
 def _not_published(request: Request, error: Exception) -> JSONResponse:
     extra = {name: getattr(error, name) for name in ("dataset", "symbol", "reason", "remedy")}
-    return problem(request_id(request), 404, "not-published", "Not published", str(error), extra)
+    return problem(request_id(request), 404, "not-built", "Not published", str(error), extra)
 
 
 def _invalid_parameter(request: Request, error: Exception) -> JSONResponse:

@@ -22,7 +22,7 @@ class ProblemError(Exception):
     ----------
     status : int
     kind : str
-        End of the problem's type, e.g. ``not-published``.
+        End of the problem's type, e.g. ``not-built``.
     body : mapping
         All that it says: detail, reason, remedy, request_id.
     """

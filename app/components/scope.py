@@ -79,12 +79,12 @@ def choose(
     """
     watermark = queries.watermark()
     if dataset is None:
-        row = st.columns([8, 4, 1], vertical_alignment="bottom")
+        row = st.columns([16, 8, 3], vertical_alignment="bottom")
         row[0].header(title, anchor=False)
         with row[1]:
             known_at = _known_at({})
         return Scope("", None, known_at, None, watermark), row[2]
-    row = st.columns([3, 2, 4, 4, 1], vertical_alignment="bottom")
+    row = st.columns([10, 8, 15, 15, 6], vertical_alignment="bottom")
     row[0].header(title, anchor=False)
     with row[1]:
         symbol = _symbol(symbols)

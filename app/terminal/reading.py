@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _NO_SETTINGS = frozenset(
     {
         *("PERISCOPE_DAGSTER_URL", "PERISCOPE_DEBIAN_MIRROR", "PERISCOPE_NIGHTLY", "PERISCOPE_REQUIRE"),
-        *("PERISCOPE_TEST_DATA", "PERISCOPE_TIMESCALE_HOME"),
+        *("PERISCOPE_TEST_ARTIFACTS", "PERISCOPE_TEST_DATA", "PERISCOPE_TIMESCALE_HOME"),
     }
 )
 """Variables of the tests, of ``infra`` and of Dagster's own configuration."""

@@ -51,7 +51,7 @@ def build(
         If no symbol of any partition could be built; nothing downstream could be either.
     """
     dataset = context.asset_key.path[-1]
-    fresh = FRESH_TAG in context.run.tags and context.retry_number == 0
+    fresh = FRESH_TAG in context.run.tags
     outcomes: list[Outcome] = []
     for partition in map(read_key, context.partition_keys):
         symbols = members(context.run, pipeline, partition)

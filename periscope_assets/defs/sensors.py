@@ -15,7 +15,7 @@ import dagster as dg
 
 from periscope_assets.defs.building import SYMBOLS_TAG
 from periscope_assets.defs.jobs import build_surfaces
-from periscope_assets.defs.partitions import UNIVERSE, key_of, register
+from periscope_assets.defs.partitions import UNIVERSE, key_of, last_date, register
 from periscope_assets.pipeline.dropped import Folder
 from periscope_assets.settings import Settings
 from periscope_assets.store.connect import open_lake
@@ -44,16 +44,29 @@ def _dropped_files(settings: Settings) -> dg.SensorDefinition:
     def sensor(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         folder = Folder(settings.landing_url, settings.landing.settle_seconds)
         look = folder.look(open_lake(settings), context.cursor, datetime.now(UTC), FILES_PER_TICK)
-        for name, reason in look.refused.items():
+        outside = _outside(settings, look.landed)
+        refused = {**look.refused, **{each.name: reason for each, reason in outside}}
+        for name, reason in refused.items():
             context.log.error("%s: %s", name, reason)
-        requests = run_requests(settings.reread(), look.landed)
+        strange = [each for each, _ in outside]
+        requests = run_requests(settings.reread(), [each for each in look.landed if each not in strange])
         register(context.instance, sorted({_universe_of(one) for one in requests}))
-        said = "; ".join(f"refused {reason}" for reason in look.refused.values())
+        said = "; ".join(f"refused {reason}" for reason in refused.values())
         more = f"{look.waiting} files wait" if look.waiting else "nothing new has landed"
         skip = None if requests else dg.SkipReason(said or more)
         return dg.SensorResult(run_requests=requests, skip_reason=skip, cursor=look.memory)
 
     return sensor
+
+
+def _outside(settings: Settings, landed: Sequence[RawManifest]) -> list[tuple[RawManifest, str]]:
+    """Return what landed of dates that are no partitions, and why: asking for one would fail every tick."""
+    first, last = settings.first_date, last_date(settings)
+    return [
+        (each, f"{each.name}: {each.session} is not between {first} (PERISCOPE_FIRST_DATE) and {last}")
+        for each in landed
+        if not first <= each.session <= last
+    ]
 
 
 def run_requests(settings: Settings, landed: Sequence[RawManifest]) -> list[dg.RunRequest]:

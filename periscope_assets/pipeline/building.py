@@ -156,7 +156,7 @@ class Pipeline:
     def raw_chain(self, symbol: str, session: date, run_id: str, *, fresh: bool = False) -> list[Outcome]:
         """Publish which raw bytes each snapshot comes from; asks the source where nothing has landed.
 
-        With `fresh` it is asked in any case.
+        With `fresh` it is asked in any case, once by each run.
 
         Raises
         ------
@@ -166,7 +166,8 @@ class Pipeline:
             If the source could not be read.
         """
         fence = self.store.fence()
-        manifests = self._landed.manifests(symbol, session, fresh=fresh)
+        asks = fresh and not self._was_made_by(run_id, symbol, session)
+        manifests = self._landed.manifests(symbol, session, fresh=asks)
         if not manifests:
             return self._no_session(RAW, symbol, session, run_id, fence)
         latest = {as_of: manifest for manifest in standing(manifests) for as_of in manifest.as_of}
@@ -174,6 +175,11 @@ class Pipeline:
         gone = {as_of: each for each in manifests for as_of in each.as_of if as_of not in latest}
         drafts += [withdrawn(RAW, each, as_of, run_id) for as_of, each in sorted(gone.items())]
         return self._publish(drafts, session, fence)
+
+    def _was_made_by(self, run_id: str, symbol: str, session: date) -> bool:
+        """Tell whether a run has published a raw chain already: when it tries again for others' sake."""
+        start, end = session_bounds(session)
+        return any(each.run_id == run_id for each in self.store.heads(RAW, symbol, start=start, end=end))
 
     def option_quotes(self, symbol: str, session: date, run_id: str) -> list[Outcome]:
         """Parse the raw bytes of each snapshot and publish accepted and quarantined quotes.

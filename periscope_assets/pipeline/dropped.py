@@ -8,6 +8,7 @@ told apart by name, size and time, and their content by its sha256, so that a re
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,6 +22,9 @@ from periscope_assets.pipeline.landing import land
 from periscope_assets.sources import files
 from periscope_assets.sources.base import RawPayload, SourceError
 from periscope_assets.store.lake import Lake, RawManifest
+from periscope_assets.store.repository import StoreUnavailableError
+
+_log = logging.getLogger(__name__)
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".json", ".json.gz", ".txt.gz")
 MOST_REMEMBERED = 5000
@@ -103,9 +107,14 @@ class Folder:
                     landed += _take(lake, payload, now)
                 contents.add(content)
                 known[one.key] = [one.signature, TAKEN, content]
-            except SourceError as error:
-                refused[one.key] = str(error)
-                known[one.key] = [one.signature, str(error)[:200]]
+            except StoreUnavailableError:
+                raise
+            except Exception as error:
+                # A file that trips a reader must not hold up its neighbours at every look.
+                _log.warning("%s was refused", one.key, exc_info=not isinstance(error, SourceError))
+                reason = " ".join(str(error).split()) or type(error).__name__
+                refused[one.key] = reason
+                known[one.key] = [one.signature, reason[:200]]
         names = {one.key for one in there}
         kept = [(key, value) for key, value in known.items() if key in names][-MOST_REMEMBERED:]
         waiting = len(fresh) - len(ready[:most])

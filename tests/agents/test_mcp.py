@@ -174,7 +174,7 @@ def test_absence_is_typed(queries):
     assert unknown["absence"]["suggestions"] == ["SPX"]
     assert (unknown["status"], unknown["data"]) == ("absent", {})
     nothing = call(lambda: queries, "fits", {"symbol": "SPX"})
-    assert nothing["absence"]["type"] == "not-published"
+    assert nothing["absence"]["type"] == "not-built"
     assert "periscope materialize" in nothing["absence"]["remedy"]
 
 

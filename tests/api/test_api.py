@@ -156,7 +156,7 @@ def test_unknown_symbol_suggests(reader):
 
 def test_not_published_says_why_and_what_to_run(client, store):
     market.publish(store, "NDX", only=("option_quotes",))
-    body = problem(client.get("/v1/surface/NDX"), 404, "not-published")
+    body = problem(client.get("/v1/surface/NDX"), 404, "not-built")
     assert body["remedy"].startswith("Run: periscope materialize")
 
 

@@ -60,7 +60,7 @@ def test_curl(served):
 @pytest.mark.parametrize(
     ("number", "expected"),
     [
-        (0, ["SPX 2026-01-02T21:00:00Z published", "not-published"]),
+        (0, ["SPX 2026-01-02T21:00:00Z published", "not-built"]),
         (1, ["SPX stands at"]),
         (2, ["find", "+-", "published", "absent"]),
     ],

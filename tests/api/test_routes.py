@@ -164,7 +164,7 @@ def test_history_holds_both_sessions(client):
     weekly = rows_of(client.get(f"/v1/history/{S}?tenor_days=30&every=1w"), "skew_metrics")
     assert [row["as_of"] for row in weekly] == [rows[-1]["as_of"]]
     none = client.get(f"/v1/history/{S}?start=2026-01-01T00:00:00Z&end=2026-01-02T00:00:00Z")
-    problem(none, 404, "not-published")
+    problem(none, 404, "not-built")
 
 
 def test_what_is_behind_a_number(client, queries):

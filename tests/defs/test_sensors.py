@@ -13,6 +13,7 @@ from dagster._core.definitions.partitions.context import partition_loading_conte
 
 from periscope_assets.definitions import build_definitions
 from periscope_assets.settings import Settings
+from periscope_assets.sources import files
 from periscope_assets.sources.simulated import SimulatedSource
 from periscope_assets.store.connect import open_lake
 
@@ -100,6 +101,35 @@ def test_a_bad_file_is_named_and_its_neighbours_go_on(home, instance):
     remembered = json.loads(first.cursor)
     assert "of no known layout" in remembered["broken.csv"][1]
     assert not tick(home, instance, "dropped_files", first.cursor).run_requests
+
+
+def test_a_file_of_a_date_that_is_no_partition_is_named_and_its_neighbours_go_on(home, instance):
+    late = home.model_copy(update={"first_date": date(2026, 3, 1)})
+    folder = late.home / "landing"
+    drop(folder, "SIMX_20260203.simulated.csv", chain("SIMX", date(2026, 2, 3)))
+    alone = tick(late, instance, "dropped_files")
+    assert not alone.run_requests
+    assert "2026-02-03 is not between 2026-03-01" in alone.skip_message
+    drop(folder, "ACME_20260320.simulated.csv", chain("ACME"))
+    second = tick(late, instance, "dropped_files", alone.cursor)
+    assert [str(one.partition_key) for one in second.run_requests] == ["2026-03-20|desk"]
+
+
+def test_a_file_that_trips_a_reader_does_not_hold_up_its_neighbours(home, instance, monkeypatch):
+    read = files.load
+
+    def load(path):
+        if path.name.startswith("trap"):
+            raise RuntimeError("unforeseen")
+        return read(path)
+
+    monkeypatch.setattr(files, "load", load)
+    folder = home.home / "landing"
+    drop(folder, "trap.csv", b"x")
+    drop(folder, "ACME_20260320.simulated.csv", chain("ACME"))
+    first = tick(home, instance, "dropped_files")
+    assert [one.tags["periscope/symbols"] for one in first.run_requests] == ["ACME"]
+    assert json.loads(first.cursor)["trap.csv"][1] == "unforeseen"
 
 
 def test_a_tick_takes_a_bounded_number_of_files_and_the_next_goes_on(home, instance):

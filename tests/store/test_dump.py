@@ -103,13 +103,14 @@ def test_what_is_no_backup_is_refused(tmp_path):
 def test_another_schema_is_refused(store, store_url, tmp_path):
     dumps = dump.backup([database(store_url)], tmp_path / "kept", now=NOW)
     with psycopg.connect(store_url) as connection:
+        (current,) = connection.execute("SELECT version_num FROM periscope.schema_version").fetchone()
         connection.execute("UPDATE periscope.schema_version SET version_num = '9999'")
     try:
         with pytest.raises(BackupError, match="another schema"):
             dump.restore(database(store_url), dumps["periscope"], tmp_path / "kept")
     finally:
         with psycopg.connect(store_url) as connection:
-            connection.execute("UPDATE periscope.schema_version SET version_num = '0001'")
+            connection.execute("UPDATE periscope.schema_version SET version_num = %s", [current])
 
 
 def test_no_server_leaves_no_backup(tmp_path):

@@ -76,7 +76,7 @@ def totals(frame: pd.DataFrame) -> list[tuple[str, str, str]]:
     signals = int(frame["n_signals"].sum())
     share = f"{100 * accepted / (accepted + refused):.1f} %" if accepted + refused else "–"
     return [
-        ("Surfaces up to date", f"{current:,} of {len(frame):,}", "Built from the latest quotes published."),
+        ("Of the latest quotes", f"{current:,} of {len(frame):,}", "Built from the latest quotes published."),
         ("Stale", f"{states.get('stale', 0):,}", "Newer quotes are published than the surface is of."),
         ("Without a surface", f"{len(frame) - current - states.get('stale', 0):,}", "Quotes but no surface."),
         ("Signals pending", f"{signals:,}", "Of the latest snapshots, after filters."),

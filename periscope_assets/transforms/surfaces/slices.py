@@ -242,6 +242,7 @@ def _quality(
         "is_free": certificate is not None and certificate.is_free,
         "n_butterfly": certificate.n_butterfly if certificate else 0,
         "n_calendar": certificate.n_calendar if certificate else 0,
+        "min_g": finite(certificate.min_g) if certificate else None,
         "second_mode": certificate.second_mode if certificate else None,
     }
 
