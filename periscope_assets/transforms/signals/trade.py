@@ -38,7 +38,7 @@ def compute(snapshot: Snapshot) -> StageResult:
     parts = [
         generators.relative_value(mispricings, as_of),
         generators.mean_reversion(snapshot.inputs["ou_fit"][OU_TABLE], market),
-        generators.term_structure(metrics, market, as_of),
+        generators.term_structure(metrics, market),
     ]
     names = (*generators.NAMES, *generators.NUMBERS)
     candidates = {name: np.concatenate([part[name] for part in parts]) for name in names}

@@ -21,8 +21,7 @@ from periscope_analytics.vol_errors import VolErrors
 from periscope_assets.transforms.forwards import QUOTES
 from periscope_assets.transforms.frames import Floats, finite, numbers
 from periscope_assets.transforms.stage import Snapshot, Stage, StageResult
-from periscope_assets.transforms.surfaces import activity, positioning
-from periscope_assets.transforms.surfaces.event_time import EVENTS, quiet_vols
+from periscope_assets.transforms.surfaces import positioning
 from periscope_assets.transforms.surfaces.grid import DAYS, TENORS_DAYS, Surface
 from periscope_assets.transforms.surfaces.history import BARS, HISTORY, Standing, realized_vols, standings
 from periscope_assets.transforms.surfaces.served import fitted_rows
@@ -67,13 +66,11 @@ def compute(snapshot: Snapshot) -> StageResult:
         *_rows([*_by_expiry(surface, fitted, strips)], surface.errors, {}, {}),
         *_rows([*_by_tenor(surface, fitted, strips)], surface.errors, past, realized),
     ]
-    for row, quiet, event in zip(rows, quiet_vols(fitted), _events(fitted), strict=False):
-        row |= {"quiet_iv": quiet, **event}
     frame = pd.DataFrame(rows, columns=_COLUMNS)
-    held, traded = positioning.rows(quotes, slices), snapshot.inputs.get(activity.HISTORY.key)
-    held = held.assign(**activity.columns(held, traded))
-    figures = {**positioning.quality(held), **activity.quality(held, traded)}
-    return StageResult({TABLE: frame, positioning.TABLE: held}, {**_quality(frame), **figures})
+    held = positioning.rows(quotes, slices)
+    return StageResult(
+        {TABLE: frame, positioning.TABLE: held}, {**_quality(frame), **positioning.quality(held)}
+    )
 
 
 def _by_expiry(surface: Surface, fitted: pd.DataFrame, strips: np.ndarray) -> Iterator[_Tenor]:
@@ -95,11 +92,6 @@ def _by_tenor(surface: Surface, fitted: pd.DataFrame, strips: np.ndarray) -> Ite
             around = [max(after - 1, 0), after]
             strip = float(np.interp(tau, taus[around], strips[around])) / tau
             yield _Tenor("constant_maturity", days, None, *found, strip)
-
-
-def _events(fitted: pd.DataFrame) -> list[dict[str, object]]:
-    """Return the columns of events of each row, absent where the rows have none of them."""
-    return [dict(zip(EVENTS, row, strict=True)) for row in fitted.reindex(columns=EVENTS).to_numpy().tolist()]
 
 
 def _rows(
@@ -196,6 +188,5 @@ _COLUMNS = [
     *("rr_25", "bf_25", "rr_10", "bf_10", "rr_25_stderr", "bf_25_stderr", "rr_10_stderr", "bf_10_stderr"),
     *("slope", "curvature", "forward_iv", "model_free_iv", "variance_iv", *QUANTILES),
     *("iv_rank", "iv_percentile", "n_history", "realized_vol", "variance_risk_premium", "status"),
-    *("quiet_iv", *EVENTS),
 ]
-STAGE = Stage("skew_metrics", (SURFACE_ROWS, QUOTES, HISTORY, BARS, activity.HISTORY), "3", compute)
+STAGE = Stage("skew_metrics", (SURFACE_ROWS, QUOTES, HISTORY, BARS), "2", compute)

@@ -13,15 +13,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from periscope_analytics.arbitrage import LARGEST_SLOPE
-from periscope_analytics.certificate import UNIT_TOLERANCE, ServedCertificate, certify_served
+from periscope_analytics.certificate import ServedCertificate, certify_served
 from periscope_analytics.errors import Status, labels
 from periscope_analytics.slice import SliceParams
 from periscope_analytics.vol_errors import MISFIT, Z_NODES
 from periscope_assets.transforms.forwards import FORWARDS
 from periscope_assets.transforms.frames import counts, finite
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
-from periscope_assets.transforms.surfaces import bands, event_time, served, svi
+from periscope_assets.transforms.surfaces import bands, served, svi
 from periscope_assets.transforms.surfaces.bands import Contracts
 from periscope_assets.transforms.surfaces.served import Fitted
 from periscope_assets.transforms.surfaces.vols import IMPLIED_VOLS
@@ -44,8 +43,6 @@ def compute(snapshot: Snapshot) -> StageResult:
     fitted = served.fit(contracts, forwards)
     certificate = certify_served(fitted.surface) if fitted.surface else None
     slices = _slices(contracts, fitted, forwards, certificate)
-    calendar = event_time.calendar_of(snapshot.settings.get(event_time.SETTING), snapshot.as_of)
-    slices = slices.assign(**event_time.columns(slices, calendar))
     quotes = _quotes(contracts, fitted, vols)
     curves = svi.rows(contracts, forwards)
     frames = {
@@ -54,13 +51,11 @@ def compute(snapshot: Snapshot) -> StageResult:
         CERTIFICATES: pd.DataFrame([_certificate(certificate)]),
         svi.TABLE: curves,
     }
-    why = _criterion(certificate)
+    is_free = certificate is not None and certificate.is_free
     quality = _quality(contracts, fitted, slices, certificate) | {
         "median_svi_rmse_bps": finite(curves.loc[curves["status"] == "ok", "rmse_bps"].median())
     }
-    if why is None:
-        return StageResult(frames, quality)
-    return StageResult(frames, {**quality, "rejected_by": why}, "rejected")
+    return StageResult(frames, quality, "published" if is_free else "rejected")
 
 
 def usable(slices: pd.DataFrame) -> pd.DataFrame:
@@ -181,25 +176,6 @@ def _quotes(contracts: Contracts, fitted: Fitted, vols: pd.DataFrame) -> pd.Data
     )
 
 
-def _criterion(found: ServedCertificate | None) -> str | None:
-    """Return the first criterion that rejects a surface, with its number; None where it is free."""
-    if found is None:
-        return f"{Status.TOO_FEW_STRIKES.label}: no expiry could be fitted"
-    if found.is_free:
-        return None
-    if found.n_butterfly:
-        return f"butterfly: {found.n_butterfly} negative probabilities, 0 allowed"
-    if found.n_calendar:
-        return f"calendar: {found.n_calendar} prices fall with time, 0 allowed"
-    worst = max(found.mass_error, found.mean_error)
-    if worst > UNIT_TOLERANCE:
-        return f"mass: a density or its mean is off one by {worst:.1e}, {UNIT_TOLERANCE:.0e} allowed"
-    slope = max(found.left_wing, found.right_wing)
-    if slope > LARGEST_SLOPE:
-        return f"wings: total variance rises by {slope:.3f} per log-moneyness, {LARGEST_SLOPE:g} allowed"
-    return f"density: least g {found.min_g:.1e}, 0 allowed"
-
-
 def _certificate(found: ServedCertificate | None) -> dict[str, Any]:
     if found is None:
         absent = dict.fromkeys((*_CERTIFIED, *_GRID_ENDS), np.nan) | dict.fromkeys((*_COUNTED, *_GRID), 0)
@@ -250,4 +226,4 @@ _CERTIFIED = (
 _COUNTED = ("n_slices", "n_butterfly", "n_calendar")
 _GRID_ENDS = ("grid_k_min", "grid_k_max", "grid_tau_min", "grid_tau_max")
 _GRID = ("grid_n_k", "grid_n_tau")
-STAGE = Stage("vol_surface", (IMPLIED_VOLS, FORWARDS), "3", compute, settings=(event_time.SETTING,))
+STAGE = Stage("vol_surface", (IMPLIED_VOLS, FORWARDS), "2", compute)
