@@ -14,7 +14,8 @@ from periscope_analytics.calibration.result import Calibration
 from periscope_analytics.calibration.slices import SliceFits, checked_offsets, contiguous_columns
 from periscope_analytics.errors import Status
 from periscope_analytics.kernels import svi as kernel
-from periscope_analytics.kernels import svi_bound, svi_check, svi_within
+from periscope_analytics.kernels import svi_bound, svi_within
+from periscope_analytics.kernels import svi_check as check
 from periscope_analytics.svi import SVIParams
 
 Floats = NDArray[np.float64]
@@ -98,25 +99,25 @@ def fit_svi_slices(
     """
     (x, y), weight = contiguous_columns(weights, k=k, w=w)
     bounds = checked_offsets(offsets, x.size)
-    fits, residuals = _fitted(x, y, weight, bounds, arbitrage_free)
+    fits, residuals = _fitted(x, y, weight, bounds)
     if arbitrage_free:
         missed = _missed(fits)
         free = fits[missed]
         if missed.size:
             _bind(x, y, weight, bounds, fits, residuals)
         for j, i in enumerate(missed):
-            if not fits[i, kernel.FREE]:
+            if not fits[i, check.FREE]:
                 here = slice(bounds[i], bounds[i + 1])
                 _overwrite(fits[i], residuals[here], fit_within(x[here], y[here], weight[here], free[j]))
     return SliceFits(
         fits[:, :N_PARAMS],
-        fits[:, kernel.STATUS].astype(np.int8),
-        fits[:, kernel.RMSE],
-        fits[:, kernel.MAX_ERROR],
+        fits[:, check.STATUS].astype(np.int8),
+        fits[:, check.RMSE],
+        fits[:, check.MAX_ERROR],
         residuals,
-        fits[:, kernel.STDERR : kernel.STDERR + N_PARAMS],
-        fits[:, kernel.ITERATIONS].astype(np.int64),
-        fits[:, kernel.EVALUATIONS].astype(np.int64),
+        fits[:, check.STDERR : check.STDERR + N_PARAMS],
+        fits[:, check.ITERATIONS].astype(np.int64),
+        fits[:, check.EVALUATIONS].astype(np.int64),
         bounds,
         SVIParams,
     )
@@ -125,36 +126,36 @@ def fit_svi_slices(
 def optima(
     x: Floats, y: Floats, weight: Floats, arbitrage_free: bool = True
 ) -> tuple[Calibration[SVIParams], Floats]:
-    """Return the fit to columns that have been checked, and the row of ``kernels.svi`` behind it."""
+    """Return the fit to columns that have been checked, and the row of ``kernels.svi_check`` behind it."""
     bounds = np.array([0, x.size])
-    fits, residuals = _fitted(x, y, weight, bounds, arbitrage_free)
+    fits, residuals = _fitted(x, y, weight, bounds)
     fit = free = fits[0]
     row = fit.tolist()
     params = None
-    if row[kernel.STATUS] != _FEW:
-        if arbitrage_free and not row[kernel.FREE]:
+    if row[check.STATUS] != _FEW:
+        if arbitrage_free and not row[check.FREE]:
             free = fit.copy()
             _bind(x, y, weight, bounds, fits, residuals)
             row = fit.tolist()
-            if not row[kernel.FREE]:
+            if not row[check.FREE]:
                 return fit_within(x, y, weight, free), free
         params = SVIParams(*row[:N_PARAMS])
     result = Calibration(
         params,
-        _STATUSES[int(row[kernel.STATUS])],
-        row[kernel.RMSE],
-        row[kernel.MAX_ERROR],
+        _STATUSES[int(row[check.STATUS])],
+        row[check.RMSE],
+        row[check.MAX_ERROR],
         residuals,
-        fit[kernel.STDERR : kernel.STDERR + N_PARAMS],
-        int(row[kernel.ITERATIONS]),
-        int(row[kernel.EVALUATIONS]),
+        fit[check.STDERR : check.STDERR + N_PARAMS],
+        int(row[check.ITERATIONS]),
+        int(row[check.EVALUATIONS]),
     )
     return result, free
 
 
 def _missed(fits: Floats) -> NDArray[np.int64]:
     """Return the slices whose optimum is not free of arbitrage."""
-    return np.flatnonzero((fits[:, kernel.FREE] == 0.0) & (fits[:, kernel.STATUS] != _FEW))
+    return np.flatnonzero((fits[:, check.FREE] == 0.0) & (fits[:, check.STATUS] != _FEW))
 
 
 def _bind(
@@ -162,25 +163,32 @@ def _bind(
 ) -> None:
     """Fit the slices that are not free of arbitrage along the edge; `FREE` stays 0 where that fails."""
     svi_within.fit_slices(x, y, weight, offsets, fits)
-    svi_check.judge_bound(x, y, offsets, fits, residuals)
+    check.judge_bound(x, y, offsets, fits, residuals)
 
 
-def _fitted(
-    x: Floats, y: Floats, weight: Floats, offsets: NDArray[np.int64], arbitrage_free: bool
-) -> tuple[Floats, Floats]:
-    fits, residuals = np.empty((offsets.size - 1, kernel.N_OUT)), np.empty(x.size)
-    kernel.fit_slices(x, y, weight, offsets, fits, residuals)
-    svi_check.judge(fits, arbitrage_free)
+def _fitted(x: Floats, y: Floats, weight: Floats, offsets: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Return the rows of ``kernels.svi_check`` without conditions, and the residuals."""
+    n = offsets.size - 1
+    facts = np.empty(((n + kernel.WIDTH - 1) // kernel.WIDTH, kernel.FACTS))
+    fits, residuals, order = np.empty((n, check.N_OUT)), np.empty(x.size), _by_size(offsets)
+    kernel.fit_slices(x, y, weight, offsets, order, facts, residuals)
+    check.judge(facts, order, fits)
     return fits, residuals
+
+
+def _by_size(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the slices from the one of fewest quotes to that of most."""
+    sizes = offsets[1:] - offsets[:-1]
+    return sizes.argsort(kind="stable")
 
 
 def _overwrite(row: Floats, residuals: Floats, fit: Calibration[SVIParams]) -> None:
     """Put the result of a fit under conditions in the place of that without."""
     params = fit.params
     row[:N_PARAMS] = np.nan if params is None else (params.a, params.b, params.rho, params.m, params.sigma)
-    row[kernel.STATUS], row[kernel.RMSE], row[kernel.MAX_ERROR] = fit.status, fit.rmse, fit.max_error
-    row[kernel.ITERATIONS], row[kernel.EVALUATIONS] = fit.n_iterations, fit.n_evaluations
-    row[kernel.STDERR : kernel.STDERR + N_PARAMS] = fit.stderr
+    row[check.STATUS], row[check.RMSE], row[check.MAX_ERROR] = fit.status, fit.rmse, fit.max_error
+    row[check.ITERATIONS], row[check.EVALUATIONS] = fit.n_iterations, fit.n_evaluations
+    row[check.STDERR : check.STDERR + N_PARAMS] = fit.stderr
     residuals[:] = fit.residuals
 
 
@@ -201,13 +209,13 @@ def fit_within(
     x, y, weight : ndarray, shape (n,)
         Columns of one expiry, as given.
     free : ndarray
-        Row of ``kernels.svi`` for the same quotes: the optima without conditions.
+        Row of ``kernels.svi_check`` for the same quotes: the optima without conditions.
     others : ndarray, shape (2, 5)
         Parameters of a smile to stay above, and of one to stay below; NaN for none.
     """
     used = usable(x, y, weight)
     k, w, q = x[used], y[used], weight[used] / weight[used].max()
-    starts = np.stack([free[:N_PARAMS], free[kernel.OTHER : kernel.OTHER + N_PARAMS], others[1]])
+    starts = np.stack([free[:N_PARAMS], free[check.OTHER : check.OTHER + N_PARAMS], others[1]])
     starts = starts[np.isfinite(starts[:, 0])]
     found, box, counts = np.empty(N_PARAMS), np.empty((2, N_PARAMS)), np.zeros(2)
     converged = svi_bound.fit(k, w, q / q.sum(), starts, others, found, box, counts)
@@ -222,8 +230,8 @@ def fit_within(
         0.5 * float(np.sum((root * misfit) ** 2)),
         bool(converged),
         bool(np.any((found <= box[0]) | (found >= box[1]))),
-        int(counts[0] + free[kernel.ITERATIONS]),
-        int(counts[1] + free[kernel.EVALUATIONS]),
+        int(counts[0] + free[check.ITERATIONS]),
+        int(counts[1] + free[check.EVALUATIONS]),
     )
     residuals = np.full(x.size, np.nan)
     residuals[used] = misfit
@@ -233,7 +241,7 @@ def fit_within(
 def _secure(x: Floats) -> None:
     """Flatten the smile until the exact check holds too, by 1e-9 at first."""
     share, tried = 1e-9, x.copy()
-    while not svi_check.is_free(tried):
+    while not check.is_free(tried):
         svi_bound.flatten(x, share, tried)
         share = min(4.0 * share, 1.0)
     x[:] = tried
