@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from app.terminal.building import build, dagster_instance, moment
 from app.terminal.output import UserError, complain, day, say, when
 from periscope_analytics.conventions import check_symbol, listing
+from periscope_assets.pipeline.dropped import SUFFIXES
 from periscope_assets.settings import Settings
 from periscope_assets.sources import files
 from periscope_assets.sources.base import SourceError
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from periscope_assets.store.lake import Lake, RawManifest
     from periscope_assets.store.repository import Reader
 
-
-CHAIN_SUFFIXES = (".csv", ".csv.gz", ".parquet", ".json", ".json.gz", ".txt.gz")
-"""Names that a folder is searched for; a file named on the command line may be called anything."""
 
 _LARGEST_MAP, _LONGEST_NAME = 64 * 1024, 255
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -231,9 +229,9 @@ def _expand(paths: Sequence[Path]) -> Iterator[Path]:
         shown = [
             one for one in inside if not any(part.startswith(".") for part in one.relative_to(path).parts)
         ]
-        chains = [one for one in shown if one.name.endswith(CHAIN_SUFFIXES)]
+        chains = [one for one in shown if one.name.endswith(SUFFIXES)]
         if not chains:
-            raise UserError(f"{path}: no chain files in this folder ({', '.join(CHAIN_SUFFIXES)})")
+            raise UserError(f"{path}: no chain files in this folder ({', '.join(SUFFIXES)})")
         yield from chains
 
 

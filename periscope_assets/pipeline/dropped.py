@@ -27,6 +27,7 @@ from periscope_assets.store.repository import StoreUnavailableError
 _log = logging.getLogger(__name__)
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet", ".json", ".json.gz", ".txt.gz")
+"""Names that a folder is searched for; a file named on the command line may be called anything."""
 MOST_REMEMBERED = 5000
 TAKEN = "taken"
 """What is remembered of a file that was read; of another, why it was refused."""
