@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +50,18 @@ def recorded() -> Path:
     if not folder.is_dir():
         required("data", f"no recorded chains: set PERISCOPE_TEST_DATA to their folder (looked in {folder})")
     return folder
+
+
+MAIN = sys.modules["__main__"]
+
+
+@pytest.fixture(autouse=True)
+def main_module() -> None:
+    """Give every test the main module that the process began with.
+
+    Streamlit's AppTest leaves a page in its place, and a process that is spawned then runs that page.
+    """
+    sys.modules["__main__"] = MAIN
 
 
 @pytest.fixture
