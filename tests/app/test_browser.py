@@ -230,6 +230,17 @@ def test_the_colour_is_switched(visit):
     page.wait_for_function(f"{SURFACE}?._fullData?.[0]?.cmin === -3")
 
 
+def test_the_picture_is_saved_by_the_browser(visit):
+    page = visit("/surface?symbol=SIMX")
+    page.wait_for_function(DRAWN)
+    settle(page)
+    page.locator(".st-key-smile .js-plotly-plot").hover()
+    with page.expect_download() as waiting:
+        page.locator(".st-key-smile [data-title^='Download plot']").click()
+    assert waiting.value.suggested_filename == "smile_SIMX.png"
+    assert Path(waiting.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_camera_and_the_scroll_survive_refreshes(visit, store):
     """Every refresh brings another surface: of one expiry less, or of more than the one before."""
     page = visit("/surface?symbol=SIMX")
