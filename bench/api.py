@@ -173,7 +173,7 @@ def cached(server: Server, asked: argparse.Namespace) -> None:
 
 
 def uncached(server: Server, asked: argparse.Namespace) -> None:
-    """Each request is of a snapshot and grid that nobody has asked for before; the first ones only warm up."""
+    """Each request is of a snapshot and grid that nobody asked for before; the first ones only warm up."""
     from tests.app import market
 
     moments = [market.AS_OF + number * APART for number in range(asked.snapshots)]
