@@ -29,8 +29,10 @@ _UNUSUAL_RATIO, _UNUSUAL_VOLUME = 2.0, 100.0
 _ONE_PERCENT = 0.01
 
 
-def rows(quotes: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
+def rows(quotes: pd.DataFrame, slices: pd.DataFrame, smiles: Smiles | None = None) -> pd.DataFrame:
     """Return a row for each row of ``surface_slices``.
+
+    `smiles`, where the caller has them, are those of the fitted rows by time, others may follow.
 
     Status ``ok``; the slice's own where there is no vol for gamma; ``no_quote`` where the vendor gives
     neither volume nor open interest.
@@ -39,7 +41,7 @@ def rows(quotes: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
     expiry = places(quotes, ordered)
     order = np.argsort(expiry, kind="stable")
     ends = np.searchsorted(expiry[order], np.arange(len(ordered) + 1))
-    gamma = _gammas(ordered, quotes, order, ends)
+    gamma = _gammas(ordered, quotes, order, ends, smiles)
     names = ("strike", "volume", "open_interest")
     strike, volume, held = (numbers(quotes, name)[order] for name in names)
     call, contract = flags(quotes, "is_call")[order], quotes["contract"].to_numpy()[order]
@@ -98,16 +100,23 @@ def quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
     }
 
 
-def _gammas(slices: pd.DataFrame, quotes: pd.DataFrame, order: np.ndarray, ends: np.ndarray) -> Floats:
+def _gammas(
+    slices: pd.DataFrame,
+    quotes: pd.DataFrame,
+    order: np.ndarray,
+    ends: np.ndarray,
+    given: Smiles | None = None,
+) -> Floats:
     """Return gamma of every quote by its multiplier, per USD squared of forward; NaN without a slice."""
     gamma, strike = np.full(len(order), np.nan), numbers(quotes, "strike")[order]
     units = numbers(quotes, "multiplier")[order]
     fitted = fitted_rows(slices)
     if fitted.empty:
         return gamma
-    smiles, taus = Smiles(served_of(fitted).slices), numbers(slices, "tau_years")
-    place = np.minimum(np.searchsorted(smiles.taus, taus), len(smiles) - 1)
-    count = np.where(smiles.taus[place] == taus, np.diff(ends), 0)
+    smiles, taus = given or Smiles(served_of(fitted).slices), numbers(slices, "tau_years")
+    known = numbers(fitted, "tau_years")
+    place = np.minimum(np.searchsorted(known, taus), known.size - 1)
+    count = np.where(known[place] == taus, np.diff(ends), 0)
     at = np.concatenate([np.arange(begin, begin + n) for begin, n in zip(ends, count, strict=False)])
     by_expiry = [numbers(slices, name) for name in ("tau_years", "forward", "discount")]
     tau, forward, discount = (np.repeat(column, count) for column in by_expiry)
