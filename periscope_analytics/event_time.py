@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from periscope_analytics.arguments import Floats
+from periscope_analytics.arguments import Floats, floats
 from periscope_analytics.errors import Status
 
 SPREAD = 0.3
@@ -37,6 +37,9 @@ BLUR_YEARS = 0.25 / 365.0
 """What a clock by the day may get wrong of an interval: a quarter of a day's variance."""
 
 OPEN_DAYS, YEAR_DAYS = 252.0, 365.0
+
+LONGEST = 100.0
+"""Years ahead that a clock knows."""
 
 _DAY = np.timedelta64(1, "D")
 
@@ -64,13 +67,24 @@ class Clock(NamedTuple):
         Raises
         ------
         ValueError
-            If the weight is outside (0, 1].
+            If the weight is outside (0, 1], or a `tau` outside 0 to 100 years or NaN.
         """
-        edges, passed = self._edges(float(np.max(tau, initial=0.0)))
-        return np.asarray(np.interp(tau, edges, passed))
+        taus = floats("tau", tau)
+        if not np.all((taus >= 0.0) & (taus <= LONGEST)):
+            raise ValueError(f"tau: expected years from 0 to {LONGEST:g}")
+        edges, passed = self._edges(float(np.max(taus, initial=0.0)))
+        return np.asarray(np.interp(taus, edges, passed))
 
     def edges(self, tau: float) -> Floats:
-        """Return the calendar years, up to `tau`, at which the clock changes its pace."""
+        """Return the calendar years, up to `tau`, at which the clock changes its pace.
+
+        Raises
+        ------
+        ValueError
+            If the weight is outside (0, 1], or `tau` outside 0 to 100 years or NaN.
+        """
+        if not 0.0 <= tau <= LONGEST:
+            raise ValueError(f"tau: expected years from 0 to {LONGEST:g}, got {tau}")
         weight, first = self._days(tau)
         change = 1 + np.flatnonzero(np.diff(weight))
         return np.asarray((change - first) / YEAR_DAYS)
@@ -127,7 +141,13 @@ def event_variances(tau: Floats, clock: Floats, w: Floats, w_stderr: Floats, at:
     at : ndarray
         Years to the events; those that are past, or beyond the last expiry, are left out. An expiry at the
         event's instant or later holds it.
+
+    Raises
+    ------
+    ValueError
+        If the columns are not equally long, or `tau` or `clock` does not rise from above 0.
     """
+    tau, clock, w, w_stderr, at = _columns(tau=tau, clock=clock, w=w, w_stderr=w_stderr, at=at)
     ahead = at[(at > 0.0) & (at <= (tau[-1] if tau.size else 0.0))]
     interval = np.unique(np.searchsorted(tau, ahead))
     absent = np.full(interval.size, np.nan)
@@ -141,13 +161,28 @@ def event_variances(tau: Floats, clock: Floats, w: Floats, w_stderr: Floats, at:
     level = float(np.median(np.delete(rise / time, interval)))
     if not (level > 0.0 and np.isfinite(w + w_stderr).all()):
         return nothing
-    solved = np.linalg.solve(_covariance(clock, time, w_stderr, level), design)
-    among = np.linalg.inv(design.T @ solved)
+    try:
+        solved = np.linalg.solve(_covariance(clock, time, w_stderr, level), design)
+        among = np.linalg.inv(design.T @ solved)
+    except np.linalg.LinAlgError:
+        return nothing
     variance = (among @ (solved.T @ rise))[1:]
     stderr = np.sqrt(np.diagonal(among))[1:]
     told = (variance > stderr) & (variance < rise[interval])
     status = np.where(told, Status.OK, Status.UNIDENTIFIED).astype(np.int8)
     return EventVariances(interval, variance, stderr, status)
+
+
+def _columns(*, at: Floats, **by_expiry: Floats) -> list[Floats]:
+    """Return the columns by expiry and the events' times, checked."""
+    found = {name: floats(name, value) for name, value in by_expiry.items()}
+    for name, column in found.items():
+        if column.shape != found["tau"].shape or column.ndim != 1:
+            raise ValueError(f"{name}: expected as many numbers as tau has, {column.shape} is given")
+    for name in ("tau", "clock"):
+        if not (np.all(np.diff(found[name], prepend=0.0) > 0.0) and np.isfinite(found[name]).all()):
+            raise ValueError(f"{name}: expected finite years that rise from above 0")
+    return [*found.values(), floats("at", at).ravel()]
 
 
 def _covariance(clock: Floats, time: Floats, w_stderr: Floats, level: float) -> Floats:
@@ -175,7 +210,15 @@ class Shares(NamedTuple):
     share: Floats
 
     def at(self, tau: float) -> float:
-        """Return the share that has come by `tau`, an event of that instant included."""
+        """Return the share that has come by `tau`, an event of that instant included.
+
+        Raises
+        ------
+        ValueError
+            If `tau` is NaN.
+        """
+        if tau != tau:
+            raise ValueError("tau: expected years, got NaN")
         after = int(np.searchsorted(self.tau, tau, side="right"))
         if after == 0 or after == self.tau.size:
             return float(after > 0)
@@ -194,14 +237,29 @@ def shares(start: float, end: float, clock: Clock, jump: float = 0.0, at: Floats
     jump : float
         Share of the rise that the events bring, in equal parts, in [0, 1).
     at : ndarray, optional
-        Years to the events, between the two.
+        Years to the events, after `start` and up to `end`.
+
+    Raises
+    ------
+    ValueError
+        If `start` is not before `end`, either is outside 0 to 100 years, `jump` is outside [0, 1) or has no
+        events, or an event is not between the two.
     """
-    events = np.sort(at) if at is not None and jump > 0.0 else np.empty(0)
+    if not 0.0 <= start < end <= LONGEST:
+        raise ValueError(f"start, end: expected years from 0 to {LONGEST:g} in order, got {start}, {end}")
+    instants = np.empty(0) if at is None else np.sort(floats("at", at).ravel())
+    if not np.all((instants > start) & (instants <= end)):
+        raise ValueError(f"at: expected years after {start} and up to {end}")
+    if not 0.0 <= jump < 1.0 or (jump > 0.0 and not instants.size):
+        raise ValueError(f"jump: expected a share in [0, 1), 0 without events, got {jump}")
+    events = instants if jump > 0.0 else np.empty(0)
     edges = clock.edges(end)
     inner = edges[(edges > start) & (edges < end)]
     tau = np.sort(np.concatenate([[start, end], inner, events, events]))
     passed = clock.years(tau)
-    flow = (passed - passed[0]) / (passed[-1] - passed[0])
+    rise = passed[-1] - passed[0]
+    # A span so short that the clock's rounding sees none of it passes evenly.
+    flow = (passed - passed[0]) / rise if rise > 0.0 else (tau - start) / (end - start)
     # Of the two points of an event the later one has it behind itself.
     behind = np.searchsorted(events, tau, side="left").astype(np.float64)
     for instant in events:

@@ -115,3 +115,65 @@ def test_variance_hardly_comes_on_a_weekend():
     assert part.at(1.0 * DAY) - part.at(0.5 * DAY) < 0.06
     assert part.at(2.4 * DAY) - part.at(0.6 * DAY) < 0.16
     assert (part.at(0.0), part.at(3.0 * DAY)) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("tau", [-0.1, 100.5, np.nan, np.inf])
+def test_a_clock_refuses_years_that_it_does_not_know(tau):
+    clock = Clock(FRIDAY_NOON, NONE, 0.5)
+    with pytest.raises(ValueError, match="tau"):
+        clock.years(np.array([0.1, tau]))
+    with pytest.raises(ValueError, match="tau"):
+        clock.edges(tau)
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"w": np.ones(3)}, "w"),
+        ({"tau": EXPIRIES[::-1]}, "tau"),
+        ({"tau": EXPIRIES - 3.0 * DAY}, "tau"),
+        ({"clock": np.full(EXPIRIES.size, 0.5)}, "clock"),
+        ({"clock": np.append(EXPIRIES[:-1], np.nan)}, "clock"),
+    ],
+)
+def test_expiries_that_are_no_term_structure_are_refused(changed, named):
+    columns = {"tau": EXPIRIES, "clock": EXPIRIES, "w": 0.04 * EXPIRIES, "w_stderr": 1e-4 * EXPIRIES}
+    with pytest.raises(ValueError, match=rf"^{named}: "):
+        event_variances(**(columns | changed), at=np.array([0.1]))
+
+
+def test_errors_beyond_all_numbers_leave_an_event_unidentified():
+    told = event_variances(
+        EXPIRIES, EXPIRIES, 0.04 * EXPIRIES, np.full(EXPIRIES.size, 1e200), np.array([10.0]) * DAY
+    )
+    assert told.status.tolist() == [Status.UNIDENTIFIED]
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"start": 14.0 * DAY}, "start"),
+        ({"end": 101.0}, "end"),
+        ({"jump": 1.0}, "jump"),
+        ({"jump": np.nan}, "jump"),
+        ({"at": None}, "jump"),
+        ({"at": np.array([7.0 * DAY])}, "at"),
+        ({"at": np.array([15.0 * DAY])}, "at"),
+        ({"at": np.array([np.nan])}, "at"),
+    ],
+)
+def test_an_interval_that_is_none_is_refused(changed, named):
+    asked = {"start": 7.0 * DAY, "end": 14.0 * DAY, "jump": 0.6, "at": np.array([10.0 * DAY])}
+    with pytest.raises(ValueError, match=named):
+        shares(clock=Clock(FRIDAY_NOON, NONE, 1.0), **(asked | changed))
+
+
+def test_a_share_at_no_time_is_refused():
+    with pytest.raises(ValueError, match="tau"):
+        shares(0.0, 3.0 * DAY, Clock(FRIDAY_NOON, NONE, 0.1)).at(np.nan)
+
+
+def test_a_span_that_the_clock_does_not_resolve_passes_evenly():
+    part = shares(1.0 * DAY, 1.0 * DAY + 2e-18, Clock(FRIDAY_NOON, NONE, 1e-300))
+    assert np.isfinite(part.share).all()
+    assert (part.share[0], part.share[-1]) == (0.0, 1.0)

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from periscope_assets.transforms.surfaces import activity
+from periscope_assets.transforms.surfaces import activity, positioning
+from tests.transforms.simulated_chain import simulated
 
 NOW = datetime(2026, 3, 20, 20, tzinfo=UTC)
 NEAR, FAR, NEW = (NOW + timedelta(days=days) for days in (10, 200, 14))
@@ -70,6 +71,22 @@ def test_a_short_history_says_nothing(past):
     found = told([9000.0] * 3, [2000.0] * 3, past)
     assert found[list(activity.COLUMNS)].isna().all(axis=None)
     assert activity.quality(found, past) == {"n_unusual_expiries": 0, "volume_z": None}
+
+
+def test_positioning_holds_volume_against_its_history():
+    chain = simulated("SIMX")[0]
+    quotes = chain.frame("option_quotes").assign(volume=20.0, open_interest=10.0)
+    slices = chain.result("vol_surface").frames["surface_slices"]
+    usual = positioning.rows(quotes, slices)
+    assert usual["call_volume_z"].isna().all()
+    past = [usual.assign(as_of=NOW - timedelta(days=back)) for back in range(1, 8)]
+    first = quotes["expiry_at"].eq(usual["expiry_at"].iloc[0])
+    busy = quotes.assign(volume=quotes["volume"].where(~(first & quotes["is_call"]), 900.0))
+    found = positioning.rows(busy, slices, None, {"positioning": pd.concat(past, ignore_index=True)})
+    assert found["call_volume_z"].iloc[0] > 3.0
+    assert found["put_volume_z"].abs().max() < 0.5
+    assert found["call_volume_z"].iloc[1:].abs().max() < 0.5
+    assert set(found["volume_basis"]) == {"expiry"}
 
 
 def test_counting_alone_spreads_small_volumes():

@@ -1,6 +1,7 @@
 """Positioning: open interest, volume and gamma by expiry.
 
-What belongs here: the table ``positioning`` and its assumptions. What does not: vols (``vols``, ``served``).
+What belongs here: the table ``positioning`` and its assumptions. What does not: vols (``vols``, ``served``),
+volume against its own history (``activity``).
 
 Assumptions. Open interest is of the prior session, as exchanges publish it. Dealers are taken to be long
 calls and short puts: with them reversed the sign of ``gex_usd`` turns. Gamma is Black's at the served
@@ -21,6 +22,8 @@ from periscope_analytics.errors import Status
 from periscope_analytics.smiles import Smiles
 from periscope_assets.transforms.expiries import places
 from periscope_assets.transforms.frames import Bools, Floats, flags, numbers
+from periscope_assets.transforms.stage import Frames
+from periscope_assets.transforms.surfaces import activity
 from periscope_assets.transforms.surfaces.served import fitted_rows, served_of
 
 TABLE = "positioning"
@@ -29,10 +32,13 @@ _UNUSUAL_RATIO, _UNUSUAL_VOLUME = 2.0, 100.0
 _ONE_PERCENT = 0.01
 
 
-def rows(quotes: pd.DataFrame, slices: pd.DataFrame, smiles: Smiles | None = None) -> pd.DataFrame:
+def rows(
+    quotes: pd.DataFrame, slices: pd.DataFrame, smiles: Smiles | None = None, history: Frames | None = None
+) -> pd.DataFrame:
     """Return a row for each row of ``surface_slices``.
 
-    `smiles`, where the caller has them, are those of the fitted rows by time, others may follow.
+    `smiles`, where the caller has them, are those of the fitted rows by time, others may follow. `history`
+    has earlier rows of this table (``activity.HISTORY``), against which volume is held.
 
     Status ``ok``; the slice's own where there is no vol for gamma; ``no_quote`` where the vendor gives
     neither volume nor open interest.
@@ -55,7 +61,8 @@ def rows(quotes: pd.DataFrame, slices: pd.DataFrame, smiles: Smiles | None = Non
             row["status"] = Status.OK.label if np.isfinite(row["gex_usd"]) else statuses[i]
         found.append(row)
     named = {name: ordered[name].array for name in ("expiry_at", "expiry", "root", "tau_years")}
-    return pd.DataFrame({**named, **{name: [row[name] for row in found] for name in _COLUMNS}})
+    frame = pd.DataFrame({**named, **{name: [row[name] for row in found] for name in _COLUMNS}})
+    return frame.assign(**activity.columns(frame, history))
 
 
 def by_contract(quotes: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:

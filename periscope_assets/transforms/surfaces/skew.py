@@ -69,8 +69,8 @@ def compute(snapshot: Snapshot) -> StageResult:
     for row, quiet, event in zip(rows, quiet_vols(fitted), _events(fitted), strict=False):
         row |= {"quiet_iv": quiet, **event}
     frame = pd.DataFrame(rows, columns=_COLUMNS)
-    held, traded = positioning.rows(quotes, slices, smiles), snapshot.inputs.get(activity.HISTORY.key)
-    held = held.assign(**activity.columns(held, traded))
+    traded = snapshot.inputs.get(activity.HISTORY.key)
+    held = positioning.rows(quotes, slices, smiles, traded)
     figures = {**positioning.quality(held), **activity.quality(held, traded)}
     return StageResult({TABLE: frame, positioning.TABLE: held}, {**_quality(rows), **figures})
 
