@@ -118,3 +118,16 @@ def test_quotes_from_the_future_of_their_receipt_are_refused(pipeline, lake):
     (made,) = pipeline.build("option_quotes", ["SIMX"], SESSION, "run")
     assert made.outcome == "rejected"
     assert made.quality["quarantined_clock_skew"] == made.quality["n_raw"] == 1
+
+
+def test_what_follows_a_rejected_surface_says_so_and_by_which_criterion(pipeline, lake):
+    land(lake, payload(61.2))
+    upstream = ("rate_curve", "forward_curve", "implied_vols", "vol_surface")
+    assert build(pipeline, *CHAIN, *upstream)[-1] == "rejected"
+    (grid,) = pipeline.build("surface_grid", ["SIMX"], SESSION, "run")
+    (sabr,) = pipeline.build("sabr_fit", ["SIMX"], SESSION, "run")
+    for made in (grid, sabr):
+        assert (made.outcome, made.cause) == ("failed", "rejected_input")
+        assert "vol_surface was rejected (too_few_strikes: no expiry could be fitted)" in made.error
+    (signals,) = pipeline.build("trade_signals", ["SIMX"], SESSION, "run")
+    assert (signals.outcome, signals.cause) == ("failed", "missing_input")
