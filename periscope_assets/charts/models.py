@@ -50,8 +50,8 @@ def parameters(
             y=path[column],
             error_y=bars,
             mode="lines+markers",
-            marker={"size": 5, "color": SERIES[0]},
-            line={"color": SERIES[0], "width": 1.4},
+            marker={"size": 5, "color": colours.call},
+            line={"color": colours.call, "width": 1.4},
             hovertemplate=f"%{{x|%d %b %Y}}<br>{name} <b>%{{y:.4~r}}</b><extra></extra>",
         )
         figure.add_trace(trace, row=place // COLUMNS + 1, col=place % COLUMNS + 1)

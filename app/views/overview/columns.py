@@ -50,5 +50,4 @@ COLUMNS = {
     "certificate": _column.TextColumn("Arbitrage", help="What the no-arbitrage certificate found."),
     "status": _column.TextColumn("Status", help="stale: newer quotes are published than the surface is of."),
     "age": _column.TextColumn("Age", help="Since the market time of the snapshot."),
-    "as_of": _column.DatetimeColumn("Market time (UTC)", format="DD MMM HH:mm", timezone="UTC"),
 }

@@ -51,7 +51,7 @@ def _page(queries: Queries, scope: Scope) -> None:
     rows = data.of_expiry(answer, expiry)
     with st.container(horizontal=True):
         for label, value, note in data.figures(rows):
-            st.metric(label, value, help=note, width=145)
+            st.metric(label, value, help=note, width=126)
     _strikes(queries, answer, expiry, count)
     _unusual(answer, expiry)
     _expiries(answer)
