@@ -21,8 +21,8 @@ asked for. Large tables come in pages: follow next with cursor. Full schema: /op
 
 ## Doors besides REST
 
-- MCP /mcp: the same numbers as read-only tools over the Model Context Protocol (streamable HTTP, no sessions):
-  small answers, typed absence. Prefer it if you can call tools.
+- MCP /mcp: the same numbers as read-only tools over the Model Context Protocol (streamable HTTP, without
+  sessions): small answers, typed absence. Prefer it if you can call tools.
 - WEBSOCKET /v1/stream: publications as they happen. Send {"op": "subscribe", "symbols": ["SPX"], "channels":
   ["chain", "surface", "signals", "alerts"]}; each update has seq and prev, and names rows by href.
 
