@@ -56,13 +56,13 @@ class Doorkeeper:
         await (refusal or self._app)(scope, receive, send)
 
     async def _refusal(self, scope: Scope, method: str, rule: Rule) -> Response | None:
-        state, path = scope["state"], redacted(scope["path"][:200])
+        state = scope["state"]
         try:
             actor = await self._identities.of(state["fields"])
         except StoreUnavailableError as error:
             return unavailable(state["request_id"], error, is_open=False)
         if isinstance(actor, Refused):
-            return await self._not_believed(scope, f"{method} {path}", actor)
+            return await self._not_believed(scope, _asked(scope, method), actor)
         state["actor"] = actor
         if actor is not LOCAL:
             allowance = await self._limiter.take_shared(actor.name)
@@ -71,7 +71,7 @@ class Doorkeeper:
                 return _too_many(scope, allowance.wait_seconds)
         if rule.lets_in(actor):
             return None
-        return self._not_allowed(scope, f"{method} {path}", actor, rule)
+        return self._not_allowed(scope, _asked(scope, method), actor, rule)
 
     async def _not_believed(self, scope: Scope, action: str, refused: Refused) -> Response:
         address = (scope.get("client") or ("?",))[0]
@@ -92,6 +92,11 @@ class Doorkeeper:
             detail = f"This takes the scope {rule.scope}, which the key does not have."
         self._trail.denied(actor.name, action, rule.scope, detail)
         return _problem(scope, 403, "forbidden", "Not allowed", detail)
+
+
+def _asked(scope: Scope, method: str) -> str:
+    """Return what was asked for, as the audit log has it."""
+    return f"{method} {redacted(scope['path'][:200])}"
 
 
 def _too_many(scope: Scope, wait_seconds: int) -> Response:

@@ -7,7 +7,7 @@ about it (``guard``, ``doorkeeper``).
 from __future__ import annotations
 
 import re
-import uuid
+import secrets
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -61,7 +61,7 @@ class Front:
         started, status, is_done = perf_counter(), 0, False
         fields: dict[bytes, bytes] = dict(scope["headers"])
         offered = fields.get(b"x-request-id", b"")
-        identity = offered.decode() if _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+        identity = offered.decode() if _REQUEST_ID.fullmatch(offered) else secrets.token_hex(16)
         added: list[tuple[bytes, bytes]] = [(b"x-request-id", identity.encode()), *self._always]
         state = scope.setdefault("state", {})
         state |= {"request_id": identity, "fields": fields, "added": added}
