@@ -341,4 +341,6 @@ class Queries:
 
 
 def _content(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.drop(columns=[name for name in ("publication_id", "as_of") if name in frame.columns])
+    """Return a frame without the ledger's columns, which come first where they are there."""
+    n_ledger = sum(name in ("publication_id", "as_of") for name in frame.columns[:2])
+    return frame.iloc[:, n_ledger:]
