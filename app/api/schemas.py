@@ -6,7 +6,7 @@ What belongs here: pydantic models of what is sent. What does not: behaviour; bo
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 Row = dict[str, object]
 
@@ -15,9 +15,9 @@ class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-def _example(**said: object) -> ConfigDict:
+def _example(**said: JsonValue) -> ConfigDict:
     """Give a shape an example."""
-    return ConfigDict(json_schema_extra={"example": dict(said)})
+    return ConfigDict(json_schema_extra={"example": said})
 
 
 class Envelope(_Closed):
