@@ -24,6 +24,8 @@ ASSUMPTIONS = """
 - **Max pain** takes every open contract as held to settlement. It is a fact about positions, not a forecast.
 - **Unusual** is a contract that traded more than twice its open interest, and at least 100 times: new
   interest, which way round is not known.
+- **Busy** is an expiry whose volume stands out from its own sessions of the five weeks before, or, where it
+  has too few, from those of expiries of like maturity: the z-scores below. Five sessions are the least.
 """
 
 
