@@ -231,6 +231,19 @@ class PostgresStore(Sessions):
         query = summaries.LATEST.format(columns=_COLUMNS, visible=_VISIBLE)
         return [_entry(row) for row in self._fetch(query, {"known_at": known_at})]
 
+    def counts(
+        self, dataset: str | None = None, *, known_at: datetime | None = None
+    ) -> dict[tuple[str, str], int]:
+        """Return how many snapshots are served; see ``repository.Reader``."""
+        parameters = {
+            "dataset": dataset,
+            "known_at": known_at,
+            "statuses": [PUBLISHED],
+            "deciding": [PUBLISHED, WITHDRAWN],
+        }
+        rows = self._fetch(summaries.COUNTS.format(visible=_VISIBLE), parameters)
+        return {(row[0], row[1]): int(row[2]) for row in rows}
+
     def symbols(self, dataset: str, *, known_at: datetime | None = None) -> list[str]:
         """Return the symbols of a dataset; see ``repository.Reader``."""
         query = summaries.SYMBOLS.format(visible=_VISIBLE)

@@ -146,6 +146,11 @@ class Reader(Protocol):
         Takes time by datasets and symbols, not by their history.
         """
 
+    def counts(
+        self, dataset: str | None = None, *, known_at: datetime | None = None
+    ) -> dict[tuple[str, str], int]:
+        """Return how many snapshots are served of each dataset and symbol that has any."""
+
     def symbols(self, dataset: str, *, known_at: datetime | None = None) -> list[str]:
         """Return the symbols for which anything of a dataset is in the ledger, in order."""
 

@@ -39,7 +39,7 @@ def max_pain(rows: pd.DataFrame) -> tuple[float | None, str]:
     known = rows[rows["max_pain_strike"].notna()]
     if known.empty:
         return None, ""
-    return float(known["max_pain_strike"].iloc[0]), f"{known['expiry'].iloc[0]:%d %b %Y}"
+    return float(known["max_pain_strike"].iloc[0]), f"{known['expiry'].iloc[0]:%d %b}"
 
 
 def figures(rows: pd.DataFrame) -> list[Figure]:

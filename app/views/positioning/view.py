@@ -51,7 +51,7 @@ def _page(queries: Queries, scope: Scope) -> None:
     rows = data.of_expiry(answer, expiry)
     with st.container(horizontal=True):
         for label, value, note in data.figures(rows):
-            st.metric(label, value, help=note, width=140)
+            st.metric(label, value, help=note, width=145)
     _strikes(queries, answer, expiry, count)
     _unusual(answer, expiry)
     _expiries(answer)
@@ -76,9 +76,7 @@ def _strikes(queries: Queries, answer: Answer, expiry: str, count: str) -> None:
             plot.strikes_figure(answer, expiry, count, (spot, pain), look()),
             key="by_strike",
             alt=f"{setup.COUNTS[count]} of {answer.symbol} by strike; its numbers are in the table below it.",
-            name=f"{answer.symbol}_strikes",
-            numbers=strikes,
-            columns=columns.STRIKES,
+            name=f"{answer.symbol}_{count}",
         )
     with right:
         st.subheader("Gamma exposure by strike", anchor=False)
@@ -86,11 +84,12 @@ def _strikes(queries: Queries, answer: Answer, expiry: str, count: str) -> None:
             chart.draw(
                 plot.gamma_figure(answer, expiry, spot, look()),
                 key="gamma",
-                alt=f"Gamma exposure of {answer.symbol} by strike; its numbers are in the table beside it.",
+                alt=f"Gamma exposure of {answer.symbol} by strike; its numbers are in the table below it.",
                 name=f"{answer.symbol}_gamma",
             )
         else:
             absence.nothing("Gamma needs open interest and a fitted surface; one of them is missing here.")
+    chart.table(strikes, name=f"{answer.symbol}_strikes", columns=columns.STRIKES, label="Numbers by strike")
 
 
 def _spot(queries: Queries, answer: Answer) -> float | None:
