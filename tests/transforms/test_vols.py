@@ -146,7 +146,7 @@ def test_a_hopeless_chain_has_statuses_and_no_exception(symbol, change):
 
 
 def test_eight_hundred_european_quotes_take_a_few_milliseconds():
-    """Of the processor's time, with room for neighbours: threads of one core share its speed, not its time."""
+    """Of the processor's time, with room for neighbours that share its speed."""
     whole, _ = simulated("SIMX")
     quotes = whole.frame("option_quotes")
     rows = quotes.groupby("expiry_at")["contract"].transform("size").groupby(quotes["expiry_at"]).first()
