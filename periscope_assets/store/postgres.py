@@ -377,7 +377,7 @@ class PostgresStore(Sessions):
         query = listening.TAIL.format(columns=_COLUMNS, visible=_VISIBLE)
         return [_entry(row) for row in self._fetch(query, parameters)][::-1]
 
-    def listen(self, stop: Event) -> Iterator[None]:
+    def listen(self, stop: Event) -> Iterator[tuple[str, ...]]:
         """Yield when something may have become known; see ``repository.Follower``."""
         with self._translated(None), listening.own(self._connect()) as connection:
             yield from listening.heard(connection, stop)

@@ -236,8 +236,11 @@ class Follower(Reader, Protocol):
         What became known at one instant is never divided: there may be more than `limit`.
         """
 
-    def listen(self, stop: Event) -> Iterator[None]:
+    def listen(self, stop: Event) -> Iterator[tuple[str, ...]]:
         """Yield once when listening has begun, then whenever something became known, until told to stop.
+
+        What is yielded are events of incidents, each as JSON with `event_id`, `incident` and `event`; those
+        of a time when nobody listened are not among them.
 
         Raises
         ------
