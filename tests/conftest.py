@@ -45,10 +45,12 @@ LONGEST = (
     "defs/test_scale_out.py",
     "end_to_end/test_every_row.py",
     "app/test_states.py",
+    "analytics/test_served_recorded.py",
+    "analytics/test_heston_range.py",
 )
 """Files that begin first, so that no worker is left with a long one at the end.
 
-The first compiles most kernels; those of the store, which need none, keep the other worker from doing the same.
+The first compiles most kernels; those of the store need none and keep the other worker from doing the same.
 """
 
 

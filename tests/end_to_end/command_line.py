@@ -98,7 +98,7 @@ def free_ports() -> dict[str, str]:
             one.close()
 
 
-def finish(child: subprocess.Popen[str], number: int = signal.SIGINT, timeout: float = 60.0) -> str:
+def finish(child: subprocess.Popen[str], number: int = signal.SIGINT, timeout: float = PATIENCE) -> str:
     """Signal a process, wait for it and return what it printed."""
     child.send_signal(number)
     return child.communicate(timeout=timeout)[0]
