@@ -38,9 +38,7 @@ FLAGS = [
     "--use-angle=swiftshader",
     "--enable-unsafe-swiftshader",
 ]
-PATIENCE, POLLING = 120_000, 100
-"""Milliseconds: how long a page may take, and how often it is looked at, which takes its time too."""
-VIEWPORT = {"width": 1280, "height": 1350}
+PATIENCE = 120_000
 PLOTS = "document.querySelectorAll('.js-plotly-plot')"
 SURFACE = f"{PLOTS}[0]"
 SCENE = f"{SURFACE}?._fullLayout?.scene?._scene"
@@ -131,23 +129,16 @@ def browser():
         started.close()
 
 
-@pytest.fixture(scope="module")
-def context(browser):
-    """One profile for a module: its pages share what the browser has loaded and compiled."""
-    made = browser.new_context(color_scheme="light", viewport=VIEWPORT)
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def visit(context, app_url):
+def visit(browser, app_url):
     """Open a page of the app; failures of the page itself are collected in `errors`."""
     timeout_error = pytest.importorskip("playwright.sync_api").TimeoutError
-    pages = []
+    contexts = []
 
-    def open_page(path: str):
+    def open_page(path: str, scheme: str = "light"):
+        context = browser.new_context(color_scheme=scheme, viewport={"width": 1280, "height": 1350})
+        contexts.append(context)
         page = context.new_page()
-        pages.append(page)
         page.set_default_timeout(PATIENCE)
         page.errors = []
         page.timeout_error = timeout_error
@@ -158,15 +149,8 @@ def visit(context, app_url):
         return page
 
     yield open_page
-    forget(pages)
-
-
-def forget(pages) -> None:
-    """Close pages with what they keep in the browser: the next one begins as a new visitor."""
-    for page in pages:
-        page.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
-        page.context.clear_cookies()
-        page.close()
+    for context in contexts:
+        context.close()
 
 
 def _note(errors: list[str], reply) -> None:
@@ -190,9 +174,9 @@ def artifacts(tmp_path_factory) -> Path:
 
 def settle(page) -> None:
     """Wait until nothing is drawn any more."""
-    page.wait_for_function(QUIET, polling=POLLING)
+    page.wait_for_function(QUIET)
     page.wait_for_load_state("networkidle")
-    page.wait_for_function(QUIET, polling=POLLING)
+    page.wait_for_function(QUIET)
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -86,25 +86,18 @@ def app_url(store, url, tmp_path_factory):
 browser = shared.browser
 
 
-@pytest.fixture(scope="module")
-def context(browser):
-    """One profile for a module: its pages share what the browser has loaded and compiled."""
-    made = browser.new_context(
-        color_scheme="light", viewport={"width": 1280, "height": 1700}, accept_downloads=True
-    )
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def visit(context, app_url):
+def visit(browser, app_url):
     """Open a page of the app; what goes wrong in it is collected in `errors`."""
-    pages = []
+    contexts = []
 
-    def open_page(path: str):
+    def open_page(path: str, scheme: str = "light"):
+        context = browser.new_context(
+            color_scheme=scheme, viewport={"width": 1280, "height": 1700}, accept_downloads=True
+        )
+        contexts.append(context)
         page = context.new_page()
-        pages.append(page)
-        page.set_default_timeout(shared.PATIENCE)
+        page.set_default_timeout(120_000)
         page.errors = []
         page.on("pageerror", lambda error: page.errors.append(str(error)))
         page.on("response", lambda reply: shared._note(page.errors, reply))
@@ -113,7 +106,8 @@ def visit(context, app_url):
         return page
 
     yield open_page
-    shared.forget(pages)
+    for context in contexts:
+        context.close()
 
 
 def _note_console(errors: list[str], message) -> None:
@@ -122,9 +116,9 @@ def _note_console(errors: list[str], message) -> None:
 
 
 def _settle(page) -> None:
-    page.wait_for_function(READY, polling=shared.POLLING)
+    page.wait_for_function(READY)
     page.wait_for_load_state("networkidle")
-    page.wait_for_function(READY, polling=shared.POLLING)
+    page.wait_for_function(READY)
 
 
 def _keep_picture(page, tmp_path_factory, name: str) -> None:
@@ -160,7 +154,7 @@ def _choose(page, label: str, option: str) -> None:
 
 def test_a_signal_is_opened_and_acknowledged(visit, url):
     page = visit("/signals?symbol=SPX&state=any")
-    page.wait_for_function(READY, polling=shared.POLLING)
+    page.wait_for_function(READY)
     _choose(page, "Signal", "2.")
     page.wait_for_url("**signal=*")
     page.get_by_label("Note").fill("on it")
@@ -175,11 +169,11 @@ def test_a_signal_is_opened_and_acknowledged(visit, url):
 
 def test_a_strategy_is_built_from_a_preset_and_exported(visit, store):
     page = visit("/strategy?symbol=SPX")
-    page.wait_for_function(READY, polling=shared.POLLING)
+    page.wait_for_function(READY)
     _choose(page, "Preset", "butterfly")
     page.get_by_role("button", name="Place").click()
     page.wait_for_url("**legs=1C*~-2C*~1C*")
-    page.wait_for_function(READY, polling=shared.POLLING)
+    page.wait_for_function(READY)
     with page.expect_download() as waiting:
         page.get_by_role("button", name="CSV").last.click()
     rows = list(csv.DictReader(io.StringIO(Path(waiting.value.path()).read_text())))
@@ -191,7 +185,7 @@ def test_a_strategy_is_built_from_a_preset_and_exported(visit, store):
 
 def test_every_widget_of_a_page_is_reached_by_the_tab_key(visit):
     page = visit("/strategy?symbol=SPX")
-    page.wait_for_function(READY, polling=shared.POLLING)
+    page.wait_for_function(READY)
     wanted = page.evaluate(f"{REACHABLE}.map((each, i) => {{ each.dataset.stop = i; return i; }}).length")
     assert wanted > 15
     seen = set()
@@ -209,15 +203,15 @@ def test_every_widget_of_a_page_is_reached_by_the_tab_key(visit):
 
 
 def test_a_theme_is_chosen_and_stays(visit):
-    page = visit("/settings")
-    page.wait_for_function(READY, polling=shared.POLLING)
+    page = visit("/settings", "light")
+    page.wait_for_function(READY)
     _choose(page, "Theme", "dark")
     dark = f"{GROUND} === 'rgb(15, 21, 28)'"
     page.wait_for_function(dark)
     page.goto(page.url.partition("/settings")[0] + "/positioning?symbol=SPX")
     page.wait_for_function(dark)
-    page.wait_for_function(READY, polling=shared.POLLING)
+    page.wait_for_function(READY)
     page.goto(page.url.partition("/positioning")[0] + "/settings")
-    page.wait_for_function(READY, polling=shared.POLLING)
+    page.wait_for_function(READY)
     _choose(page, "Theme", "as the system")
     page.wait_for_function(f"!({dark})")
