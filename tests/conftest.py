@@ -39,6 +39,7 @@ LONGEST = (
     "app/test_browser.py",
     "end_to_end/test_control_room.py",
     "app/test_browser_desk.py",
+    "end_to_end/test_lost_workers.py",
     "end_to_end/test_ingest_command.py",
     "end_to_end/test_backup_command.py",
     "analytics/test_fuzz.py",
