@@ -22,11 +22,11 @@ stop: .venv/.ready ## stop the services and the embedded database
 	@$(BIN)/periscope stop
 
 test: .venv/.ready lint ## the whole test suite
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not nightly"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not nightly"
 	@echo "All green. Next: 'make demo' shows it running; 'make test-nightly' runs the long soaks."
 
 test-nightly: .venv/.ready ## the long soaks, in full
-	@HYPOTHESIS_PROFILE=nightly PERISCOPE_NIGHTLY=1 $(BIN)/python -m pytest -n 2 --dist loadfile --timeout 3600
+	@HYPOTHESIS_PROFILE=nightly PERISCOPE_NIGHTLY=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --timeout 3600
 
 coverage: .venv/.ready ## lines of the analytics that tests run, kernels as Python; fails under 95 %
 	@rm -f .coverage .coverage.*

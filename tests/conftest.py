@@ -29,6 +29,32 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+LONGEST = (
+    "end_to_end/test_demo_command.py",
+    "store/test_embedded.py",
+    "store/test_concurrency.py",
+    "store/test_disk_full.py",
+    "store/test_dump.py",
+    "store/test_replay.py",
+    "app/test_browser.py",
+    "end_to_end/test_control_room.py",
+    "app/test_browser_desk.py",
+    "end_to_end/test_lost_workers.py",
+    "end_to_end/test_ingest_command.py",
+    "end_to_end/test_backup_command.py",
+    "analytics/test_fuzz.py",
+    "defs/test_scale_out.py",
+    "end_to_end/test_every_row.py",
+    "app/test_states.py",
+    "analytics/test_served_recorded.py",
+    "analytics/test_heston_range.py",
+)
+"""Files that begin first, so that no worker is left with a long one at the end.
+
+The first compiles most kernels; those of the store need none and keep the other worker from doing the same.
+"""
+
+
 def required(capability: str, reason: str) -> None:
     """Skip for want of a capability, or fail where PERISCOPE_REQUIRE says that it must be there."""
     if capability in os.environ.get("PERISCOPE_REQUIRE", "").split(","):
@@ -37,7 +63,12 @@ def required(capability: str, reason: str) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Walks in a real browser may be repeated: on a machine that others share, a page can miss any limit."""
+    """Begin with the longest files; let walks in a real browser be repeated.
+
+    On a machine that others share, a page can miss any limit.
+    """
+    places = {PROJECT / "tests" / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(LONGEST)))
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.flaky(reruns=2))

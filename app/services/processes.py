@@ -138,13 +138,13 @@ def _signal_group(group: int, number: int) -> None:
         return
 
 
-def wait_until(condition: Callable[[], bool], timeout: float) -> bool:
+def wait_until(condition: Callable[[], bool], timeout: float, *, every: float = 0.05) -> bool:
     """Look at a condition until it holds or `timeout` seconds have passed; return whether it held."""
     pause = threading.Event()
-    for _ in range(max(1, round(timeout / 0.05))):
+    for _ in range(max(1, round(timeout / every))):
         if condition():
             return True
-        pause.wait(0.05)
+        pause.wait(every)
     return condition()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -17,8 +18,9 @@ from app.terminal import output
 from app.terminal.building import last_sessions
 from app.terminal.ingest import spans
 from app.terminal.output import UserError
+from tests.commands import run_command
 
-PERISCOPE = [sys.executable, "-m", "app.cli"]
+PATIENCE = 120.0
 
 
 @pytest.fixture
@@ -26,21 +28,19 @@ def periscope(tmp_path, monkeypatch):
     monkeypatch.setenv("PERISCOPE_HOME", str(tmp_path / "home"))
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*PERISCOPE, *arguments], capture_output=True, text=True, timeout=60, check=False
-        )
+        return run_command(arguments, os.environ, PATIENCE)
 
     return run
 
 
-def test_help_is_quick_and_imports_neither_pandas_nor_dagster(periscope):
+def test_help_is_quick_and_imports_neither_pandas_nor_dagster():
     probe = (
         "import sys, app.cli; print(sorted({'pandas', 'dagster', 'numpy', 'streamlit'} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
     start = time.perf_counter()
-    assert periscope("--help").returncode == 0
+    subprocess.run([sys.executable, "-m", "app.cli", "--help"], capture_output=True, check=True)
     assert time.perf_counter() - start < 1.5
 
 

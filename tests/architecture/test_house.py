@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import LONGEST
+
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = ("periscope_analytics", "periscope_assets", "app")
 MODULES = sorted(path for package in PACKAGES for path in (PROJECT / package).rglob("*.py"))
@@ -86,6 +88,11 @@ def test_no_transform_or_kernel_reads_a_clock():
         p for p in MODULES if p.parts[len(PROJECT.parts)] == "periscope_analytics" or "transforms" in p.parts
     ]
     assert [str(p) for p in pure if clock.search(p.read_text(encoding="utf-8"))] == []
+
+
+def test_files_that_begin_first_are_there():
+    assert [name for name in LONGEST if not (PROJECT / "tests" / name).is_file()] == []
+    assert len(set(LONGEST)) == len(LONGEST)
 
 
 def test_nothing_names_a_machine_path():

@@ -16,8 +16,11 @@ import psutil
 import psycopg
 
 from periscope_assets.store.embedded import EmbeddedServer
+from tests.commands import run_command
 
 SERVICES = ("DAGSTER", "APP", "API")
+PATIENCE = 480.0
+"""Seconds that a command may take on a slow machine before a test fails."""
 ROWS = "SELECT count(*) FROM periscope."
 
 
@@ -37,14 +40,7 @@ class Periscope:
         return [sys.executable, "-m", "app.cli", *map(str, arguments)]
 
     def run(self, *arguments: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
-        result = subprocess.run(
-            self.command(*arguments),
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-        )
+        result = run_command(tuple(map(str, arguments)), self.environment, PATIENCE)
         assert result.returncode == code, result.stdout + result.stderr
         assert "Traceback" not in result.stdout + result.stderr
         return result
@@ -102,7 +98,7 @@ def free_ports() -> dict[str, str]:
             one.close()
 
 
-def finish(child: subprocess.Popen[str], number: int = signal.SIGINT, timeout: float = 60.0) -> str:
+def finish(child: subprocess.Popen[str], number: int = signal.SIGINT, timeout: float = PATIENCE) -> str:
     """Signal a process, wait for it and return what it printed."""
     child.send_signal(number)
     return child.communicate(timeout=timeout)[0]

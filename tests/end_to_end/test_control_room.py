@@ -23,7 +23,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 CHROMIUM = Path("/usr/bin/chromium")
 DAY = date(2026, 3, 20)
-PATIENCE = 240.0
+PATIENCE, STEP = 240.0, 0.5
+"""Seconds: how long something may take, and how often it is asked for, which takes the services' time too."""
 RUNS = "{ runsOrError { ... on Runs { results { id status tags { key value } } } } }"
 BACKFILLS = (
     "{ partitionBackfillsOrError { ... on PartitionBackfills { results { id status numPartitions } } } }"
@@ -91,9 +92,9 @@ def test_a_dropped_file_is_served(room):
     draft = folder / ".SIMX_20260320.simulated.csv"
     draft.write_bytes(payload.content)
     draft.rename(folder / "SIMX_20260320.simulated.csv")
-    assert wait_until(lambda: room.surface("SIMX") is not None, PATIENCE), room.runs()
+    assert wait_until(lambda: room.surface("SIMX") is not None, PATIENCE, every=STEP), room.runs()
     assert room.surface("SIMX")["as_of"].startswith("2026-03-20")
-    assert wait_until(lambda: [run["status"] for run in room.runs()] == ["SUCCESS"], PATIENCE)
+    assert wait_until(lambda: [run["status"] for run in room.runs()] == ["SUCCESS"], PATIENCE, every=STEP)
     (run,) = room.runs()
     tags = {tag["key"]: tag["value"] for tag in run["tags"]}
     assert tags["periscope/symbols"] == "SIMX"
@@ -109,7 +110,7 @@ def test_a_backfill_handed_to_the_daemon_builds_dates_of_one_universe(room):
         results = room.graphql(BACKFILLS)["partitionBackfillsOrError"]["results"]
         return [one["status"] for one in results] == ["COMPLETED_SUCCESS"]
 
-    assert wait_until(done, PATIENCE), (room.graphql(BACKFILLS), room.runs())
+    assert wait_until(done, PATIENCE, every=STEP), (room.graphql(BACKFILLS), room.runs())
     universes = {
         tag["value"]
         for run in room.runs()

@@ -15,15 +15,15 @@ import pytest
 from app.services import state
 from app.services.processes import wait_until
 from periscope_assets.store.tables import DATASETS
-from tests.end_to_end.command_line import SERVICES, Periscope, finish, free_ports
+from tests.end_to_end.command_line import PATIENCE, SERVICES, Periscope, finish, free_ports
 
-pytestmark = [pytest.mark.xdist_group("simulated"), pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 TABLES = ("publications", "options_snapshots", "implied_vols", "svi_slices", "heston_calibrations")
 
 
 def _answers(url: str) -> bool:
     try:
-        with urllib.request.urlopen(url, timeout=5) as reply:
+        with urllib.request.urlopen(url, timeout=60) as reply:
             return reply.status == 200
     except OSError:
         return False
@@ -38,7 +38,9 @@ def _assets(dagster: str) -> int:
 
 def _started(simulated):
     child = simulated.start("up")
-    running = wait_until(lambda: (state.read_state(simulated.home) or _Nothing).phase == state.RUNNING, 90)
+    running = wait_until(
+        lambda: (state.read_state(simulated.home) or _Nothing).phase == state.RUNNING, PATIENCE
+    )
     assert running, finish(child)
     return child
 
@@ -123,13 +125,13 @@ def test_services_answer_a_second_up_says_where_and_ctrl_c_leaves_nothing(simula
     output = finish(child)
     assert child.returncode == 0, output
     assert all(address in output for address in addresses)
-    assert wait_until(lambda: not simulated.processes(), 5.0), simulated.processes()
+    assert wait_until(lambda: not simulated.processes(), 60.0, every=0.5), simulated.processes()
 
 
 def test_stop_ends_the_services_of_another_terminal(simulated):
     child = _started(simulated)
     assert "supervisor" in simulated.run("stop").stdout
-    assert child.wait(timeout=10) == 0
+    assert child.wait(timeout=PATIENCE) == 0
     assert simulated.processes() == []
 
 
@@ -147,7 +149,7 @@ def test_a_busy_port_is_named_with_its_remedy_before_anything_starts(simulated):
         taken.listen()
         port = str(taken.getsockname()[1])
         child = simulated.start("up", **{**free_ports(), "PERISCOPE_PORTS__API": port})
-        output = child.communicate(timeout=60)[0]
+        output = child.communicate(timeout=PATIENCE)[0]
     assert child.returncode == 2
     assert output.count("\n") == 1
     assert port in output
