@@ -52,7 +52,12 @@ def flow(parsed) -> dict[str, float]:
     start = time.perf_counter()
     quotes = chains.accept(parsed.rows, parsed.symbol, parsed.as_of, len(parsed.rows), parsed.spot)
     took = {chains.NAME: time.perf_counter() - start}
-    settings = {"zero_rates": {1.0: RATE}, "dividends": [], "signals": SignalSettings().model_dump()}
+    settings = {
+        "zero_rates": {1.0: RATE},
+        "dividends": [],
+        "signals": SignalSettings().model_dump(),
+        "event_time": {},
+    }
     frames = {chains.NAME: _conformed(quotes.frames)}
     for name, stage in STAGES.items():
         if name in OFF_THE_PATH:

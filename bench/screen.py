@@ -51,6 +51,8 @@ def queries(symbol: str, times: int) -> None:
     asked = {
         "symbols": store.symbols,
         "board": store.board,
+        "underlyings": store.underlyings,
+        "status": store.status,
         "surface, 41 points an expiry": lambda: store.surface(symbol, coordinate="delta", points=41),
         "chain": lambda: store.chain(symbol),
         "skew": lambda: store.skew(symbol),

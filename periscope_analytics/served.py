@@ -11,6 +11,7 @@ forward. Each of these families rises in time at every strike.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,11 +21,14 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from periscope_analytics.arguments import together
-from periscope_analytics.slice import SliceParams
+from periscope_analytics.kernels import slice as kernel
+from periscope_analytics.kernels.slice_law import bspline
+from periscope_analytics.slice import SliceParams, geometry
 
 Floats = NDArray[np.float64]
 
 _FLAT = 1e-12
+_MOST_STEPS, _CLOSE = 100, 1e-13
 
 
 _LONGEST = 100.0
@@ -167,9 +171,41 @@ def _solved(
     """
     flat, most = ends
 
-    def excess(share: float) -> float:
-        return (whole.at(share, tau).atm_total_variance if share > 0.0 else floor) - target
+    def variance(share: float) -> float:
+        return whole.at(share, tau).atm_total_variance
 
-    rises = excess(most) > 0.0 > excess(0.0)
-    share = float(brentq(excess, 0.0, most, xtol=1e-14, rtol=1e-13)) if rises else 0.0
+    share = 0.0
+    if floor < target < variance(most):
+        if whole.previous is None:
+            excess = lambda x: (variance(x) if x > 0.0 else floor) - target  # noqa: E731
+            share = float(brentq(excess, 0.0, most, xtol=1e-14, rtol=1e-13))
+        else:
+            share = _reached(whole, target, flat, most)
     return whole.at(share if share > 0.0 else flat, tau)
+
+
+def _reached(whole: SliceParams, target: float, guess: float, most: float) -> float:
+    """Return the share of a step above another slice at which total variance at the forward is `target`.
+
+    Newton's method inside a bracket, on the price at the forward, whose derivative by the share follows from
+    one more solve of the step's system.
+    """
+    shape = geometry(whole.grid)
+    before, _, call = whole.base()
+    first, weight = np.empty(1, np.int64), np.empty((1, 4))
+    bspline(shape.knots, np.ones(1), first, weight)
+    near, blend = slice(int(first[0]), int(first[0]) + 4), weight[0]
+    wanted = math.erf(math.sqrt(target / 8.0)) - float(blend @ call[near])
+    gain, slope, pivot = np.empty_like(before), np.empty_like(before), np.empty_like(before)
+    low, high, share = 0.0, most, guess
+    for _ in range(_MOST_STEPS):
+        inverse = whole.law.inverse / share
+        kernel.solve(shape.grid[1], inverse, before, gain, pivot)
+        kernel.solve(shape.grid[1], inverse, inverse * gain / share, slope, pivot)
+        off = float(blend @ gain[near]) - wanted
+        low, high = (share, high) if off < 0.0 else (low, share)
+        move = off / float(blend @ slope[near])
+        if abs(move) <= _CLOSE * share:
+            return share - move
+        share = share - move if low < share - move < high else 0.5 * (low + high)
+    return share

@@ -122,7 +122,9 @@ class SourceSettings(BaseModel):
     bars : Path or None
         Folder of ``<symbol>.csv`` with date, open, high, low, close, volume.
     events : Path or None
-        CSV of date, symbol, name: what readers are shown beside term structures.
+        CSV of date, symbol, name: events that carry variance of their own, ``*`` for every symbol.
+    closed_weight : float
+        What a day without a session counts on the clock of variance; 1 is calendar time.
     """
 
     kind: Annotated[str, Field(pattern=r"^(simulated|files|massive|cboe|deribit)$")] = "simulated"
@@ -137,6 +139,7 @@ class SourceSettings(BaseModel):
     dividends: OptionalPath = None
     bars: OptionalPath = None
     events: OptionalPath = None
+    closed_weight: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     @field_validator("key")
     @classmethod

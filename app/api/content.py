@@ -10,17 +10,14 @@ import hashlib
 from collections import OrderedDict
 from importlib.metadata import version
 from threading import Lock
-from time import monotonic
-from typing import Any, Protocol
+from typing import Protocol
 
-from app.api.observed import Metrics, logger
+from app.api.observed import Metrics
+from app.api.shared import SharedRedis
 
 PREFIX = f"periscope:content:{version('periscope')}:1:"
 """What another version rendered may look otherwise; raise the number when only the rendering changes."""
 EXPIRE_SECONDS = 86_400
-AWAY_SECONDS = 5.0
-"""How long Redis is left alone after it failed."""
-TIMEOUT_SECONDS = 0.25
 _DIGEST = 32
 
 
@@ -63,42 +60,26 @@ class InMemory:
 
 
 class InRedis:
-    """Bytes that processes share. Whatever fails counts as not found, and is left alone for a while.
+    """Bytes that processes share; whatever fails counts as not found.
 
     Parameters
     ----------
-    url : str
+    redis : SharedRedis
     """
 
-    def __init__(self, url: str) -> None:
-        import redis
-
-        self._client: Any = redis.Redis.from_url(
-            url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
-        )
-        self._errors = (redis.RedisError, OSError)
-        self._back_at = 0.0
+    def __init__(self, redis: SharedRedis) -> None:
+        self._redis = redis
 
     def get(self, key: str) -> bytes | None:
         """See :class:`Contents`; bytes that are not what was put there count as none."""
-        found = self._ask("get", PREFIX + key)
+        found = self._redis.ask("get", PREFIX + key)
         if not isinstance(found, bytes) or found[:_DIGEST] != _sealed(key, found[_DIGEST:]):
             return None
         return found[_DIGEST:]
 
     def put(self, key: str, content: bytes) -> None:
         """See :class:`Contents`."""
-        self._ask("set", PREFIX + key, _sealed(key, content) + content, ex=EXPIRE_SECONDS)
-
-    def _ask(self, command: str, *arguments: Any, **options: Any) -> object:
-        if monotonic() < self._back_at:
-            return None
-        try:
-            return getattr(self._client, command)(*arguments, **options)
-        except self._errors as error:
-            self._back_at = monotonic() + AWAY_SECONDS
-            logger().warning("redis is away: content is made anew", error=type(error).__name__)
-            return None
+        self._redis.ask("set", PREFIX + key, _sealed(key, content) + content, ex=EXPIRE_SECONDS)
 
 
 class Layered:

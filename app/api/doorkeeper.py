@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api.errors import problem
+from app.api.errors import problem, unavailable
 from app.api.identity import ANONYMOUS, Identities, Refused
-from app.api.limits import Limiter
+from app.api.limits import SharedLimiter
 from app.api.observed import redacted
 from app.api.policy import Rule, rule_for
+from app.api.shared import SharedRedis
 from app.api.trail import Trail
 from app.commands.actors import LOCAL, Actor
 from periscope_assets.store.repository import StoreUnavailableError
@@ -29,11 +30,19 @@ class Doorkeeper:
     Whoever is not believed has the same rate as a key, by address.
     """
 
-    def __init__(self, app: ASGIApp, *, identities: Identities, limiter: Limiter, trail: Trail) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        identities: Identities,
+        per_minute: int,
+        redis: SharedRedis | None,
+        trail: Trail,
+    ) -> None:
         self._app = app
         self._identities = identities
-        self._limiter = limiter
-        self._failures = Limiter(limiter.per_minute)
+        self._limiter = SharedLimiter("actor", per_minute, redis)
+        self._failures = SharedLimiter("address", per_minute, redis)
         self._trail = trail
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -47,27 +56,27 @@ class Doorkeeper:
         await (refusal or self._app)(scope, receive, send)
 
     async def _refusal(self, scope: Scope, method: str, rule: Rule) -> Response | None:
-        state, path = scope["state"], redacted(scope["path"][:200])
+        state = scope["state"]
         try:
             actor = await self._identities.of(state["fields"])
         except StoreUnavailableError as error:
-            return _problem(scope, 503, "store-unavailable", "The store can't be reached", str(error))
+            return unavailable(state["request_id"], error, is_open=False)
         if isinstance(actor, Refused):
-            return self._not_believed(scope, f"{method} {path}", actor)
+            return await self._not_believed(scope, _asked(scope, method), actor)
         state["actor"] = actor
         if actor is not LOCAL:
-            allowance = self._limiter.take(actor.name)
+            allowance = await self._limiter.take_shared(actor.name)
             state["added"] += self._limiter.headers(allowance)
             if not allowance.is_in_order:
                 return _too_many(scope, allowance.wait_seconds)
         if rule.lets_in(actor):
             return None
-        return self._not_allowed(scope, f"{method} {path}", actor, rule)
+        return self._not_allowed(scope, _asked(scope, method), actor, rule)
 
-    def _not_believed(self, scope: Scope, action: str, refused: Refused) -> Response:
+    async def _not_believed(self, scope: Scope, action: str, refused: Refused) -> Response:
         address = (scope.get("client") or ("?",))[0]
         self._trail.denied(refused.who, action, address, refused.reason)
-        allowance = self._failures.take(address)
+        allowance = await self._failures.take_shared(address)
         if not allowance.is_in_order:
             return _too_many(scope, allowance.wait_seconds)
         detail = f"Authentication is required: {refused.reason}."
@@ -85,6 +94,11 @@ class Doorkeeper:
         return _problem(scope, 403, "forbidden", "Not allowed", detail)
 
 
+def _asked(scope: Scope, method: str) -> str:
+    """Return what was asked for, as the audit log has it."""
+    return f"{method} {redacted(scope['path'][:200])}"
+
+
 def _too_many(scope: Scope, wait_seconds: int) -> Response:
     detail = f"Too many requests; the next one is in order in {wait_seconds} s."
     headers = {"Retry-After": str(max(1, wait_seconds))}
@@ -99,7 +113,4 @@ def _problem(
     detail: str,
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    extra = {"Retry-After": "5"} if status == 503 else {}
-    return problem(
-        scope["state"]["request_id"], status, code, title, detail, None, {**extra, **(headers or {})}
-    )
+    return problem(scope["state"]["request_id"], status, code, title, detail, None, headers)

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from app.api.observed import logger
 from app.commands.actors import DeniedError
 from app.queries import (
     InvalidParameterError,
@@ -116,10 +117,16 @@ def _purged(request: Request, error: Exception) -> JSONResponse:
     return problem(request_id(request), 410, "purged", "Purged by retention", str(error))
 
 
-def _unavailable(request: Request, error: Exception) -> JSONResponse:
+def unavailable(identity: str, error: Exception, *, is_open: bool) -> JSONResponse:
+    """Return that the store is out of reach; where it is and why is for the log, and for who is at home."""
+    logger().warning("the store is out of reach", request_id=identity, reason=str(error))
+    detail = str(error) if is_open else "The server's log has the reason under this request's id."
     headers = {"Retry-After": "5"}
-    title = "The store can't be reached"
-    return problem(request_id(request), 503, "store-unavailable", title, str(error), headers=headers)
+    return problem(identity, 503, "store-unavailable", "The store can't be reached", detail, headers=headers)
+
+
+def _unavailable(request: Request, error: Exception) -> JSONResponse:
+    return unavailable(request_id(request), error, is_open=request.app.state.settings.api.is_open)
 
 
 def _unknown_signal(request: Request, error: Exception) -> JSONResponse:
@@ -137,7 +144,9 @@ def _denied(request: Request, error: Exception) -> JSONResponse:
 def _http(request: Request, error: Exception) -> JSONResponse:
     status = error.status_code if isinstance(error, HTTPException) else 500
     detail = str(error.detail) if isinstance(error, HTTPException) else ""
-    headers = error.headers if isinstance(error, HTTPException) else None
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+    if headers.get("Allow") == "GET":
+        headers["Allow"] = "GET, HEAD"
     code = _CODES.get(status, "http-error")
     return problem(request_id(request), status, code, detail, detail, headers=headers)
 

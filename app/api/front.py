@@ -1,13 +1,13 @@
 """The outermost layer: a request's id, its span, its count and log line, and a reply whatever fails.
 
-What belongs here: what holds for every request. What does not: decisions about it (``guard``,
-``doorkeeper``).
+What belongs here: what holds for every request; HEAD is GET whose body is kept back. What does not: decisions
+about it (``guard``, ``doorkeeper``).
 """
 
 from __future__ import annotations
 
 import re
-import uuid
+import secrets
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -61,7 +61,7 @@ class Front:
         started, status, is_done = perf_counter(), 0, False
         fields: dict[bytes, bytes] = dict(scope["headers"])
         offered = fields.get(b"x-request-id", b"")
-        identity = offered.decode() if _REQUEST_ID.fullmatch(offered) else uuid.uuid4().hex
+        identity = offered.decode() if _REQUEST_ID.fullmatch(offered) else secrets.token_hex(16)
         added: list[tuple[bytes, bytes]] = [(b"x-request-id", identity.encode()), *self._always]
         state = scope.setdefault("state", {})
         state |= {"request_id": identity, "fields": fields, "added": added}
@@ -73,11 +73,15 @@ class Front:
                 message["headers"] = [*message.get("headers", ()), *added]
             elif message["type"].endswith("response.body"):
                 is_done = not message.get("more_body", False)
+                if method == "HEAD":
+                    message = {**message, "body": b""}
             elif message["type"] == "websocket.accept":
                 status = 101
             await send(message)
 
         method = scope["method"] if scope.get("method") in _METHODS else scope["type"].upper()
+        if method == "HEAD":
+            scope = {**scope, "method": "GET"}
         with self._tracing.request(identity, method, fields) as span:
             state["trace_id"] = span.trace_id
             try:

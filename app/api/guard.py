@@ -6,6 +6,7 @@ What belongs here: plain ASGI middleware. What does not: anything that looks at 
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.exceptions import HTTPException
@@ -61,6 +62,7 @@ class Guard:
         self._hosts = LOOPBACK_HOSTS | {host.lower() for host in self._settings.allowed_hosts}
         self._origins = frozenset(self._settings.allowed_origins)
         self._known_hosts: set[bytes] = set()
+        self._is_open = settings.is_open
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 204 to a preflight, 403, 413 or 414."""
@@ -93,7 +95,8 @@ class Guard:
 
     def _judged(self, scope: Scope, host: bytes, origin: bytes | None) -> Response | None:
         identity = scope["state"]["request_id"]
-        if self._settings.is_open and not _is_loopback(scope.get("server")):
+        server = scope.get("server")
+        if self._is_open and server is not None and not _is_loopback(server[0]):
             detail = "Without authentication it answers on loopback only."
             return problem(identity, 403, "host-not-allowed", "Host not allowed", detail)
         if host not in self._known_hosts:
@@ -140,10 +143,11 @@ class Guard:
         await self._app(scope, counted, send)
 
 
-def _is_loopback(server: tuple[str, int | None] | None) -> bool:
+@lru_cache(maxsize=256)
+def _is_loopback(server: str) -> bool:
     """Tell whether an address of the server is loopback's; names and sockets in folders are taken for it."""
     try:
-        return server is None or ipaddress.ip_address(server[0]).is_loopback
+        return ipaddress.ip_address(server).is_loopback
     except ValueError:
         return True
 

@@ -19,6 +19,13 @@ a status column says why; never read it as zero. Columns that end in _stderr are
 with the number. Failures are problem+json with a type; 422 names the parameter. Send X-API-Key where a key is
 asked for. Large tables come in pages: follow next with cursor. Full schema: /openapi.json
 
+## Doors besides REST
+
+- MCP /mcp: the same numbers as read-only tools over the Model Context Protocol (streamable HTTP, without
+  sessions): small answers, typed absence. Prefer it if you can call tools.
+- WEBSOCKET /v1/stream: publications as they happen. Send {"op": "subscribe", "symbols": ["SPX"], "channels":
+  ["chain", "surface", "signals", "alerts"]}; each update has seq and prev, and names rows by href.
+
 ## Routes
 """
 

@@ -21,10 +21,10 @@ from app.api.front import Front
 from app.api.guard import Guard
 from app.api.identity import Identities
 from app.api.kept import KeptReplies
-from app.api.limits import Limiter
 from app.api.measured import MeasuredReader
 from app.api.observed import Metrics, configure_logs
 from app.api.routers import alerts, compute, health, market, models, signals, stream
+from app.api.shared import SharedRedis
 from app.api.stream.hub import Hub
 from app.api.tracing import Tracing
 from app.api.trail import Trail
@@ -79,7 +79,8 @@ def create_app(
     state.store = StoreHandle(lambda: MeasuredReader(reader(), state.metrics))
     state.hub = Hub(Handle(lambda: Feed(reader())))
     state.people = Handle(lambda: _people(settings, store, people))
-    far = None if api.redis_url is None else InRedis(api.redis_url.get_secret_value())
+    state.redis = None if api.redis_url is None else SharedRedis(api.redis_url.get_secret_value())
+    far = None if state.redis is None else InRedis(state.redis)
     state.contents = Layered(InMemory(api.cache_bytes // 2), far, state.metrics)
     state.freshness = Freshness(lambda: state.store.queries().watermark())
     state.trail = Trail(None if store is not None and people is None else state.people)
@@ -103,7 +104,8 @@ def _wrap(app: FastAPI, settings: Settings) -> None:
     app.add_middleware(
         Doorkeeper,
         identities=state.identities,
-        limiter=Limiter(api.requests_per_minute),
+        per_minute=api.requests_per_minute,
+        redis=state.redis,
         trail=state.trail,
     )
     app.add_middleware(Guard, origin_ports=ports, settings=api, trail=state.trail)

@@ -21,7 +21,7 @@ from pydantic_core import to_json
 from app.api.content import Contents
 from app.api.observed import Metrics
 from app.api.reply import Reply
-from app.api.shape import ARROW, CSV, JSON, Shape, cut, next_cursor
+from app.api.shape import ARROW, CSV, JSON, Shape, cut, next_cursor, next_query
 from app.queries.answer import Answer, envelope, plain, records
 from app.queries.times import rfc3339
 
@@ -68,7 +68,7 @@ def respond(
             said["next"] = next_cursor(request, str(said["known_at"]), following)
         body = _TABULAR[shape.media_type](next(iter(frames.values())), said)
     if "next" in said:
-        headers["Link"] = f'<?cursor={said["next"]}>; rel="next"'
+        headers["Link"] = f'<?{next_query(request, str(said["next"]))}>; rel="next"'
     known_at = answer.known_at if is_kept else None
     reply = Reply(body, shape.media_type, answer.version, known_at, headers)
     if is_kept:

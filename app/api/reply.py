@@ -73,7 +73,7 @@ class Reply(Response):
             await self._compress(coding)
         body, head = self._coded[coding]
         await send({"type": "http.response.start", "status": 200, "headers": head})
-        await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else body})
+        await send({"type": "http.response.body", "body": body})
 
     def _coding(self, accepted: bytes) -> bytes:
         if len(self.body) < LEAST_TO_COMPRESS:

@@ -6,13 +6,18 @@ What belongs here: pydantic models of what is sent. What does not: behaviour; bo
 
 from __future__ import annotations
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 Row = dict[str, object]
 
 
 class _Closed(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+def _example(**said: JsonValue) -> ConfigDict:
+    """Give a shape an example."""
+    return ConfigDict(json_schema_extra={"example": said})
 
 
 class Envelope(_Closed):
@@ -85,6 +90,16 @@ class RowsReply(Envelope):
 class ComputedReply(_Closed):
     """Columns of results, one element for each option; null exactly where the status is not ok."""
 
+    model_config = _example(
+        dataset="price",
+        as_of=None,
+        known_at=None,
+        version="3c9f0d1e5b7a48f2a6d4c1b0e9f8a7d6",
+        status="computed",
+        warnings=[],
+        units={"price": "USD per unit of the underlying"},
+        data={"price": [93.1, 138.2], "status": ["ok", "ok"]},
+    )
     dataset: str
     as_of: None = Field(None, description="Nothing published went into it")
     known_at: None = None
@@ -104,6 +119,14 @@ class Note(_Closed):
 class SignalEventReply(_Closed):
     """What was written down about a signal."""
 
+    model_config = _example(
+        symbol="SPX",
+        signal_id="5f0e9a",
+        kind="acknowledged",
+        at="2026-01-02T21:07:12.5Z",
+        actor="key:4f1d5e7a9b0c",
+        note="Taken up by the index desk.",
+    )
     symbol: str
     signal_id: str
     kind: str
@@ -123,12 +146,20 @@ class AlertAcknowledged(_Closed):
 class AlertReopened(_Closed):
     """Which acknowledgement is taken back."""
 
-    incident: str = Field(min_length=1, max_length=300)
+    incident: str = Field(min_length=1, max_length=300, examples=["run_failed:build_surfaces:2026-01-15"])
 
 
 class AlertEventReply(_Closed):
     """What was written down about an incident."""
 
+    model_config = _example(
+        incident="run_failed:build_surfaces:2026-01-15",
+        kind="acknowledged",
+        at="2026-01-15T22:07:12.5Z",
+        actor="key:4f1d5e7a9b0c",
+        until="2026-01-16T22:07:12.5Z",
+        note=None,
+    )
     incident: str
     kind: str
     at: AwareDatetime
@@ -155,6 +186,13 @@ class StrategyLeg(_Closed):
 class StrategyAsked(_Closed):
     """A strategy on the served surface of a symbol."""
 
+    model_config = _example(
+        symbol="SPX",
+        legs=[
+            {"kind": "call", "quantity": 1, "strike": 6900, "expiry": "2026-02-20"},
+            {"kind": "call", "quantity": -1, "strike": 7000, "expiry": "2026-02-20"},
+        ],
+    )
     symbol: str = Field(examples=["SPX"], max_length=40)
     legs: list[StrategyLeg] = Field(min_length=1, max_length=16)
 
@@ -162,12 +200,14 @@ class StrategyAsked(_Closed):
 class Health(_Closed):
     """The process answers."""
 
+    model_config = _example(status="ok")
     status: str
 
 
 class Readiness(_Closed):
     """The store answers; everything up to `known_at` is final."""
 
+    model_config = _example(status="ready", known_at="2026-01-02T21:05:00Z")
     status: str
     known_at: AwareDatetime
 
@@ -182,6 +222,15 @@ class ParameterError(_Closed):
 class Problem(BaseModel):
     """RFC 9457 problem details; some types add members."""
 
+    model_config = _example(
+        type="urn:periscope:problem:not-built",
+        title="Not published",
+        status=404,
+        detail="heston_fit SPX: nothing was published yet",
+        request_id="7f9d1c0a5b3e4d2f8a6c9e1b0d3f5a7c",
+        reason="not built yet",
+        remedy="Run: periscope materialize --date 2026-01-02 --universe SPX --select heston_fit",
+    )
     type: str
     title: str
     status: int

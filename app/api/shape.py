@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated
+from urllib.parse import urlencode
 
 import pandas as pd
 from fastapi import Depends, Query, Request
@@ -121,6 +122,12 @@ def next_cursor(request: Request, known_at: str, offset: int) -> str:
     """Return the opaque place of the next page; it pins what was known and belongs to this question."""
     content = json.dumps([_question(request), known_at, offset], separators=(",", ":")).encode()
     return base64.urlsafe_b64encode(_seal(content) + content).decode().rstrip("=")
+
+
+def next_query(request: Request, cursor: str) -> str:
+    """Return the query that asks for the next page: this one's, from a cursor on."""
+    asked = [pair for pair in request.query_params.multi_items() if pair[0] != "cursor"]
+    return urlencode([*asked, ("cursor", cursor)])
 
 
 def _tables(frames: Mapping[str, pd.DataFrame], shape: Shape) -> dict[str, pd.DataFrame]:

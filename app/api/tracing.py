@@ -7,7 +7,7 @@ metrics, logs.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from periscope_assets.store.sessions import tagged
@@ -46,13 +46,16 @@ class Tracing:
             self._provider.add_span_processor(SimpleSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("periscope.api")
 
-    @contextmanager
-    def request(self, request_id: str, method: str, headers: Mapping[bytes, bytes]) -> Iterator[Span]:
+    def request(
+        self, request_id: str, method: str, headers: Mapping[bytes, bytes]
+    ) -> AbstractContextManager[Span]:
         """Give the span of a request; SQL of this context carries its ids meanwhile."""
         if self._tracer is None:
-            with tagged(request_id=request_id):
-                yield Span(None)
-            return
+            return _Untraced(request_id)
+        return self._traced(request_id, method, headers)
+
+    @contextmanager
+    def _traced(self, request_id: str, method: str, headers: Mapping[bytes, bytes]) -> Iterator[Span]:
         from opentelemetry import trace
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
@@ -87,3 +90,20 @@ class Span:
             self._span.update_name(f"{method} {route}")
             self._span.set_attribute("http.route", route)
             self._span.set_attribute("http.response.status_code", status)
+
+
+_NO_SPAN = Span(None)
+
+
+class _Untraced:
+    """The context of a request that nobody traces."""
+
+    def __init__(self, request_id: str) -> None:
+        self._tags = tagged(request_id=request_id)
+
+    def __enter__(self) -> Span:
+        self._tags.__enter__()
+        return _NO_SPAN
+
+    def __exit__(self, *_: object) -> None:
+        self._tags.__exit__()

@@ -29,9 +29,9 @@ _FINAL = frozenset({400, 401, 403, 404})
 class Stream:
     """Snapshots and updates of topics, in order and without gaps.
 
-    Iterate over it (``async for`` or ``for``) to get messages of the types ``snapshot`` and ``update``, and
-    ``status`` when the server's store goes away or comes back. After a pause it goes on where it was; what
-    can't be gone on from starts again with a snapshot.
+    Iterate over it (``async for`` or ``for``) to get messages of the types ``snapshot`` and ``update``,
+    ``incidents`` if it follows alerts, and ``status`` when the server's store goes away or comes back. After
+    a pause it goes on where it was; what can't be gone on from starts again with a snapshot.
 
     Parameters
     ----------
@@ -131,7 +131,9 @@ class Stream:
                 await self._retry(socket, message)
             elif kind == "lagged":
                 self.lags += 1
-            elif kind == "status" or (kind in ("snapshot", "update") and await self._fits(socket, message)):
+            elif kind in ("status", "incidents") or (
+                kind in ("snapshot", "update") and await self._fits(socket, message)
+            ):
                 yield message
 
     async def _fits(self, socket: ClientConnection, message: Message) -> bool:

@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.components import export
+from app.components import numbers as published
 
 UNUSED = [
     *("lasso2d", "select2d", "autoScale2d", "zoomIn2d", "zoomOut2d", "pan2d", "zoom2d"),
@@ -45,7 +46,7 @@ def draw(
     numbers : DataFrame, optional
         What is drawn, as a table under the figure.
     columns : dict, optional
-        Column settings of that table.
+        Column settings of that table; without them columns are shown as published ones are.
     """
     image = {"format": "png", "scale": 2, "filename": name}
     st.plotly_chart(
@@ -72,6 +73,10 @@ def table(
     if panel.open:
         with panel:
             st.dataframe(
-                numbers, hide_index=True, placeholder="–", column_config=columns, key=f"table_{name}"
+                numbers,
+                hide_index=True,
+                placeholder="–",
+                column_config=published.settings(numbers) if columns is None else columns,
+                key=f"table_{name}",
             )
             export.buttons(numbers, name)

@@ -18,11 +18,16 @@ def now() -> datetime:
 def market_time(value: datetime, zone: tzinfo = NEW_YORK) -> str:
     """Return the time in a zone and in UTC, e.g. ``Thu 14 Sep 2023 16:00 New York (20:00 UTC)``."""
     local, utc = value.astimezone(zone), value.astimezone(UTC)
-    place = str(zone).rpartition("/")[2].replace("_", " ")
-    if place == "UTC":
-        return f"{utc:%a %d %b %Y %H:%M} UTC"
+    if str(zone) == "UTC":
+        return local_time(value, zone)
     day = "" if utc.date() == local.date() else f"{utc:%d %b} "
-    return f"{local:%a %d %b %Y %H:%M} {place} ({day}{utc:%H:%M} UTC)"
+    return f"{local_time(value, zone)} ({day}{utc:%H:%M} UTC)"
+
+
+def local_time(value: datetime, zone: tzinfo = NEW_YORK) -> str:
+    """Return the time in a zone alone, e.g. ``Thu 14 Sep 2023 16:00 New York``."""
+    place = str(zone).rpartition("/")[2].replace("_", " ")
+    return f"{value.astimezone(zone):%a %d %b %Y %H:%M} {place}"
 
 
 def stamp(value: datetime) -> str:

@@ -25,7 +25,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from app import cache, state
-from app.components import absence, freshness, incidents, keyboard, preferences
+from app.components import absence, camera, freshness, incidents, keyboard, preferences
 from app.components.scope import Scope, choose
 from app.queries import Answer, Queries
 
@@ -47,7 +47,7 @@ def show(title: str, body: Body, *, dataset: str | None, needs_data: bool = True
     dataset : str or None
         Whose snapshots the pickers offer, and whose version a link pins; None for a page that spans symbols.
     needs_data : bool
-        Whether the page has nothing to show while nothing is published.
+        Whether the page shows published data, and nothing without; other pages have no pickers.
     """
     state.begin()
     preferences.begin()
@@ -59,6 +59,9 @@ def show(title: str, body: Body, *, dataset: str | None, needs_data: bool = True
     except Exception as error:
         request = _log_failure(title, error, exc_info=True)
         absence.unexpected(request)
+    # Last, for each takes a line of the page.
+    keyboard.search()
+    camera.keep()
 
 
 def stamp(answer: Answer, scope: Scope) -> None:
@@ -68,15 +71,20 @@ def stamp(answer: Answer, scope: Scope) -> None:
 
 
 def _page(title: str, body: Body, dataset: str | None, *, needs_data: bool) -> None:
-    queries = cache.queries()
+    queries = cache.queries().of_one_moment()
     symbols = preferences.ordered(queries.symbols())
     if not symbols and needs_data:
         st.header(title, anchor=False)
         absence.no_data()
         return
-    scope, corner = choose(queries, title, dataset if symbols else None, symbols)
+    if not needs_data:
+        st.header(title, anchor=False)
+        incidents.banner()
+        body(queries, Scope("", None, None, None, queries.watermark()))
+        state.sync()
+        return
+    scope, corner = choose(queries, title, dataset, symbols)
     incidents.banner()
-    keyboard.search()
     with st.spinner("Reading and computing", show_time=True):
         body(queries, scope)
     state.sync(scope.version)

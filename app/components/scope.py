@@ -13,7 +13,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app import state
-from app.components.clock import market_time, stamp
+from app.components.clock import local_time, stamp
 from app.components.preferences import zone
 from app.queries import Queries
 from app.queries.times import parse_time, rfc3339
@@ -130,8 +130,8 @@ def _as_of(queries: Queries, symbol: str, dataset: str) -> str | None:
 
 def _named(text: str, times: Sequence[str]) -> str:
     if text == LATEST_SNAPSHOT:
-        return f"latest · {market_time(_instant(times[0]), zone())}" if times else "latest"
-    return market_time(_instant(text), zone()) if text in times else text
+        return f"latest · {local_time(_instant(times[0]), zone())}" if times else "latest"
+    return local_time(_instant(text), zone()) if text in times else text
 
 
 def _known_at(names: dict[str, str]) -> str | None:

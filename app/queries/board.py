@@ -41,9 +41,15 @@ def board(reader: Reader, known_at: datetime) -> Answer:
     quotes, surfaces, skews, signals = (
         _by_symbol(reader, dataset, symbols, known_at) for dataset in (QUOTES, SURFACE, SKEW, SIGNALS)
     )
+    current = {
+        symbol: entry
+        for symbol, entry in skews.items()
+        if symbol in surfaces and entry.as_of == surfaces[symbol].as_of
+    }
+    figures = _figures(reader, list(current.values()))
     rows = [
         _row(symbol, quotes.get(symbol), surfaces.get(symbol), tried.get(symbol))
-        | _skew(reader, skews.get(symbol), surfaces.get(symbol), known_at)
+        | _skew(reader, current.get(symbol), figures, known_at)
         | _signals(signals.get(symbol), surfaces.get(symbol))
         for symbol in symbols
     ]
@@ -87,26 +93,40 @@ def _status(quotes: LedgerEntry | None, surface: LedgerEntry | None, tried: Ledg
     return "stale" if quotes is not None and quotes.as_of > surface.as_of else PUBLISHED
 
 
+def _figures(reader: Reader, skews: list[LedgerEntry]) -> dict[tuple[int, float], dict[str, object]]:
+    """Return the figures at constant maturities, by publication and days."""
+    frame = reader.history(skews, SKEW, ("basis", "tenor_days", *_FIGURES)) if skews else pd.DataFrame()
+    return {
+        (int(row["publication_id"]), float(row["tenor_days"])): {name: row[name] for name in _FIGURES}
+        for row in frame.to_dict("records")
+        if row["basis"] == "constant_maturity"
+    }
+
+
 def _skew(
-    reader: Reader, skew: LedgerEntry | None, surface: LedgerEntry | None, known_at: datetime
+    reader: Reader,
+    skew: LedgerEntry | None,
+    figures: dict[tuple[int, float], dict[str, object]],
+    known_at: datetime,
 ) -> dict[str, object]:
     """Return the figures of the surface's own snapshot, nothing if they are not published."""
-    if skew is None or surface is None or skew.as_of != surface.as_of:
+    near = None if skew is None else figures.get((skew.publication_id, TENOR_DAYS))
+    if skew is None or near is None:
         return {}
     path = skew_path(reader, skew.symbol, skew.as_of, known_at, columns=("atm_iv",), length=TREND)
-    rows = reader.rows(skew, SKEW)
-    constant = rows[rows["basis"] == "constant_maturity"].set_index("tenor_days")
-    if TENOR_DAYS not in constant.index:
-        return {}
-    near = constant.loc[TENOR_DAYS]
-    far = constant["atm_iv"].get(FAR_TENOR_DAYS)
     before = path["atm_iv"].iloc[-2] if len(path) > 1 else None
+    far = figures.get((skew.publication_id, FAR_TENOR_DAYS), {}).get("atm_iv")
     return {
-        **{name: near[name] for name in _FIGURES},
-        "atm_iv_change": None if before is None else near["atm_iv"] - before,
-        "term_slope": None if far is None else far - near["atm_iv"],
+        **near,
+        "atm_iv_change": _less(near["atm_iv"], before),
+        "term_slope": _less(far, near["atm_iv"]),
         "trend": path["atm_iv"].dropna().tolist(),
     }
+
+
+def _less(value: object, other: object) -> float | None:
+    both = isinstance(value, float) and isinstance(other, float)
+    return value - other if both else None  # type: ignore[operator]
 
 
 def _signals(signals: LedgerEntry | None, surface: LedgerEntry | None) -> dict[str, object]:

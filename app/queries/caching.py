@@ -121,6 +121,15 @@ class CachedReader:
         )
         return list(found)
 
+    def counts(
+        self, dataset: str | None = None, *, known_at: datetime | None = None
+    ) -> dict[tuple[str, str], int]:
+        """See :class:`Reader`."""
+        found: dict[tuple[str, str], int] = self._final_answer(
+            known_at, ("counts", dataset, known_at), lambda: self._reader.counts(dataset, known_at=known_at)
+        )
+        return dict(found)
+
     def follow(self, after: datetime, *, limit: int = 1000) -> list[LedgerEntry]:
         """See :class:`Reader`."""
         return self._reader.follow(after, limit=limit)
@@ -128,8 +137,14 @@ class CachedReader:
     def history(
         self, entries: Sequence[LedgerEntry], table: str, columns: Sequence[str] = ()
     ) -> pd.DataFrame:
-        """See :class:`Reader`."""
-        return self._reader.history(entries, table, columns)
+        """See :class:`Reader`; the frame is the caller's own (copy on write)."""
+        if any(entry.purged_at is not None for entry in entries):
+            return self._reader.history(entries, table, columns)
+        which = tuple((entry.publication_id, entry.version) for entry in entries)
+        found: pd.DataFrame = self._remembered(
+            ("history", which, table, tuple(columns)), lambda: self._reader.history(entries, table, columns)
+        )
+        return found.copy(deep=False)
 
     def series(
         self,
@@ -210,6 +225,27 @@ class CachedReader:
             while self._bytes > self._max_bytes:
                 _, (_, freed) = self._kept.popitem(last=False)
                 self._bytes -= freed
+
+
+class OneMoment:
+    """A reader to which the watermark stands still: all that one page shows is known at one time.
+
+    Parameters
+    ----------
+    reader : Reader
+        Asked for its watermark now, and never again.
+    """
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._watermark = reader.watermark()
+
+    def watermark(self) -> datetime:
+        """See :class:`Reader`."""
+        return self._watermark
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._reader, name)
 
 
 def _size(value: object) -> int:

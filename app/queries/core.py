@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from typing import cast
 
 import pandas as pd
 
 from app.queries import overview
 from app.queries.answer import Answer, Deferred, content_key
 from app.queries.board import board
+from app.queries.caching import OneMoment
 from app.queries.chain import join_quotes, only_expiry, unpack_rejected
 from app.queries.errors import InvalidParameterError
 from app.queries.locate import QUOTES, Located, ask, history, known_time, locate
@@ -46,6 +48,11 @@ class Queries:
         self._store = store
         self._lazy = lazy
         self._remember = remember
+
+    def of_one_moment(self) -> Queries:
+        """Return queries to which nothing is published meanwhile; they ask for the watermark now, once."""
+        still = cast("Reader", OneMoment(self._store))
+        return Queries(still, lazy=self._lazy, remember=self._remember)
 
     def watermark(self) -> datetime:
         """Return the latest time for which everything known is final."""
@@ -341,4 +348,6 @@ class Queries:
 
 
 def _content(frame: pd.DataFrame) -> pd.DataFrame:
-    return frame.drop(columns=[name for name in ("publication_id", "as_of") if name in frame.columns])
+    """Return a frame without the ledger's columns, which come first where they are there."""
+    n_ledger = sum(name in ("publication_id", "as_of") for name in frame.columns[:2])
+    return frame.iloc[:, n_ledger:]

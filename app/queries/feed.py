@@ -50,15 +50,17 @@ class Channel:
         return entry.dataset in self.datasets and (self.statuses is None or entry.status in self.statuses)
 
 
+ALERTS = "alerts"
 CHANNELS: Mapping[str, Channel] = MappingProxyType(
     {
         "chain": Channel(("option_quotes", "implied_vols"), None, "option_quotes", "/v1/chain/"),
         "surface": Channel(("vol_surface",), None, "vol_surface", "/v1/surface/"),
         "signals": Channel(("trade_signals",), None, "trade_signals", "/v1/signals/"),
-        "alerts": Channel(tuple(DATASETS), (REJECTED, WITHDRAWN)),
+        ALERTS: Channel(tuple(DATASETS), (REJECTED, WITHDRAWN)),
     }
 )
-"""``alerts`` are publications that failed their criteria or were taken back."""
+"""``alerts`` are publications that failed their criteria or were taken back; who listens to it hears of
+incidents too, which are of no symbol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +121,7 @@ class Feed:
         """Return the latest time for which everything known is final."""
         return self._store.watermark()
 
-    def listen(self, stop: Event) -> Iterator[None]:
+    def listen(self, stop: Event) -> Iterator[tuple[str, ...]]:
         """See :class:`Follower`."""
         return self._store.listen(stop)
 

@@ -6,15 +6,14 @@ What belongs here: summaries of the ledger. What does not: rows of any dataset.
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 
 import pandas as pd
 
 from app.queries.answer import Answer
-from app.queries.locate import QUOTES
-from periscope_assets.store.repository import PUBLISHED, LedgerEntry, Reader
+from app.queries.locate import ALL_STATUSES, QUOTES
+from periscope_assets.store.repository import NO_SESSION, PUBLISHED, LedgerEntry, Reader
 from periscope_assets.transforms.surfaces.served import fitted_rows
 
 SURFACE, SKEW = "vol_surface", "skew_metrics"
@@ -40,44 +39,49 @@ _STATUS = (
 
 def underlyings(reader: Reader, known_at: datetime) -> Answer:
     """Return one row for each symbol with quotes: latest surface, its status and figures."""
-    quotes = _by_symbol(reader.heads(QUOTES, known_at=known_at, statuses=None))
-    surfaces = _by_symbol(reader.heads(SURFACE, known_at=known_at, statuses=None))
+    symbols = reader.symbols(QUOTES, known_at=known_at)
+    tried = _by_symbol(reader.recent(QUOTES, symbols, known_at=known_at, statuses=ALL_STATUSES))
+    quotes = _by_symbol(reader.recent(QUOTES, symbols, known_at=known_at))
+    surfaces = _by_symbol(reader.recent(SURFACE, symbols, known_at=known_at))
+    counts = reader.counts(SURFACE, known_at=known_at)
     rows = [
-        _underlying(reader, known_at, quotes[symbol], surfaces.get(symbol, [])) for symbol in sorted(quotes)
+        {"n_snapshots": counts.get((SURFACE, symbol), 0)}
+        | _underlying(reader, known_at, quotes.get(symbol) or tried[symbol], surfaces.get(symbol))
+        for symbol in symbols
     ]
     return summary("underlyings", known_at, pd.DataFrame(rows, columns=list(_UNDERLYING)))
 
 
 def status(reader: Reader, known_at: datetime) -> Answer:
     """Return one row for each dataset and symbol: the snapshot served, its status, the latest tried."""
-    groups: dict[tuple[str, str], list[LedgerEntry]] = defaultdict(list)
-    for entry in reader.heads(known_at=known_at, statuses=None):
-        groups[entry.dataset, entry.symbol].append(entry)
-    rows = [_status(entries) for _, entries in sorted(groups.items())]
+    counts = reader.counts(known_at=known_at)
+    rows = []
+    for latest in reader.latest(known_at=known_at):
+        served = (
+            latest
+            if latest.status == PUBLISHED
+            else reader.head(latest.dataset, latest.symbol, known_at=known_at)
+        )
+        rows.append(_status(latest, served, counts.get((latest.dataset, latest.symbol), 0)))
     return summary("status", known_at, pd.DataFrame(rows, columns=list(_STATUS)))
 
 
-def _by_symbol(entries: Sequence[LedgerEntry]) -> dict[str, list[LedgerEntry]]:
-    groups: dict[str, list[LedgerEntry]] = defaultdict(list)
-    for entry in entries:
-        groups[entry.symbol].append(entry)
-    return groups
+def _by_symbol(entries: Sequence[LedgerEntry]) -> dict[str, LedgerEntry]:
+    return {entry.symbol: entry for entry in entries}
 
 
 def _underlying(
-    reader: Reader, known_at: datetime, quotes: list[LedgerEntry], surfaces: list[LedgerEntry]
+    reader: Reader, known_at: datetime, quotes: LedgerEntry, surface: LedgerEntry | None
 ) -> dict[str, object]:
-    latest, surface = _served(quotes) or quotes[-1], _served(surfaces)
-    shown = surface or latest
+    shown = surface or quotes
     row: dict[str, object] = {
         "symbol": shown.symbol,
         "as_of": shown.as_of,
         "published_at": shown.known_at,
-        "status": _state(latest, surface),
+        "status": _state(quotes, surface),
         "version": shown.version,
         "source": shown.source,
-        "n_snapshots": sum(entry.status == PUBLISHED for entry in surfaces),
-        **{name: latest.quality.get(name) for name in ("spot", "n_accepted", "n_quarantined")},
+        **{name: quotes.quality.get(name) for name in ("spot", "n_accepted", "n_quarantined")},
     }
     return row if surface is None else row | _fit(reader, surface) | _tenor(reader, surface, known_at)
 
@@ -115,19 +119,15 @@ def constant_maturity(skew: pd.DataFrame, days: float = 30.0) -> pd.DataFrame:
     return skew[(skew["basis"] == "constant_maturity") & (skew["tenor_days"] == days)]
 
 
-def _status(entries: list[LedgerEntry]) -> tuple[object, ...]:
-    latest = max(entries, key=lambda entry: entry.as_of)
-    shown = _served(entries) or latest
-    state = (
-        "stale" if latest.status not in (PUBLISHED, "no_session") and shown is not latest else shown.status
-    )
-    count = sum(entry.status == PUBLISHED for entry in entries)
+def _status(latest: LedgerEntry, served: LedgerEntry | None, count: int) -> tuple[object, ...]:
+    shown = served or latest
+    failed = latest.status not in (PUBLISHED, NO_SESSION) and shown is not latest
     return (
         shown.dataset,
         shown.symbol,
         shown.as_of,
         shown.known_at,
-        state,
+        "stale" if failed else shown.status,
         shown.version,
         latest.as_of,
         count,
@@ -135,11 +135,6 @@ def _status(entries: list[LedgerEntry]) -> tuple[object, ...]:
         shown.run_id,
         shown.quality,
     )
-
-
-def _served(entries: Sequence[LedgerEntry]) -> LedgerEntry | None:
-    published = [entry for entry in entries if entry.status == PUBLISHED]
-    return max(published, key=lambda entry: entry.as_of, default=None)
 
 
 def summary(name: str, known_at: datetime, frame: pd.DataFrame) -> Answer:

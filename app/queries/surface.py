@@ -13,8 +13,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from app.queries.errors import InvalidParameterError
-from periscope_analytics.black import greeks
-from periscope_analytics.slice import SliceParams
+from periscope_analytics.black import first_greeks
+from periscope_analytics.smiles import Smiles
 from periscope_assets.transforms.surfaces.served import fitted_rows, served_of
 
 COORDINATES = ("log_moneyness", "strike", "delta")
@@ -61,27 +61,25 @@ def surface_grid_points(
     """
     check_grid(coordinate, points)
     fitted = fitted_rows(slices)
-    served = served_of(fitted).slices if len(fitted) else ()
-    chosen = [i for i, at in enumerate(fitted["expiry_at"]) if expiry_at in (None, at)]
-    frame = fitted.iloc[np.repeat(chosen, points).astype(np.intp)][[*_EXPIRY, "forward"]]
-    ends = fitted[["k_min", "k_max"]].to_numpy(dtype=np.float64)
-    nodes = [_nodes(served[i], ends[i], coordinate, points, wing_delta) for i in chosen]
-    k = np.concatenate([*nodes, np.empty(0)])
-    w = np.concatenate(
-        [*(served[i].total_variance(node) for i, node in zip(chosen, nodes, strict=True)), np.empty(0)]
-    )
-    tau = frame["tau_years"].to_numpy(dtype=np.float64)
-    iv = np.sqrt(w / tau)
-    return (
-        frame[_EXPIRY]
-        .reset_index(drop=True)
-        .assign(
-            log_moneyness=k,
-            strike=frame["forward"].to_numpy(dtype=np.float64) * np.exp(k),
-            delta=call_delta(iv, k, tau),
-            iv=iv,
-            total_variance=w,
-        )
+    chosen = np.flatnonzero([expiry_at in (None, at) for at in fitted["expiry_at"]])
+    k = iv = np.empty(0)
+    if chosen.size:
+        served = served_of(fitted).slices
+        smiles = Smiles([served[i] for i in chosen])
+        ends = fitted[["k_min", "k_max"]].to_numpy(dtype=np.float64)[chosen]
+        nodes = _nodes(smiles, ends, coordinate, points, wing_delta)
+        k, iv = nodes.ravel(), _vols(smiles, nodes).ravel()
+    row = np.repeat(chosen, points)
+    tau, forward = (fitted[name].to_numpy(dtype=np.float64)[row] for name in ("tau_years", "forward"))
+    return pd.DataFrame(
+        {
+            **{name: fitted[name].array[row] for name in _EXPIRY},
+            "log_moneyness": k,
+            "strike": forward * np.exp(k),
+            "delta": call_delta(iv, k, tau),
+            "iv": iv,
+            "total_variance": iv**2 * tau,
+        }
     )
 
 
@@ -101,23 +99,35 @@ def check_grid(coordinate: str, points: int) -> None:
         raise InvalidParameterError("points", f"expected 2 to {MOST_POINTS}, got {points}")
 
 
-def _nodes(params: SliceParams, ends: Floats, coordinate: str, points: int, wing_delta: float) -> Floats:
-    """Return the log-moneynesses of one expiry."""
-    k = np.linspace(ends[0], ends[1], _FINE)
-    delta = call_delta(params.iv(k), k, params.tau)
-    inside = k[(delta >= wing_delta) & (delta <= 1.0 - wing_delta)]
-    if len(inside) > 1:
-        k = np.linspace(inside[0], inside[-1], _FINE)
-        delta = call_delta(params.iv(k), k, params.tau)
-    return _spread(k, delta, coordinate, points)
-
-
-def _spread(k: Floats, delta: Floats, coordinate: str, points: int) -> Floats:
-    """Return `points` log-moneynesses between the ends of `k`, equally spaced in `coordinate`."""
+def _nodes(smiles: Smiles, ends: Floats, coordinate: str, points: int, wing_delta: float) -> Floats:
+    """Return the log-moneynesses of each expiry, shape (n, points)."""
+    k, delta = _fine(smiles, ends)
+    within = (delta >= wing_delta) & (delta <= 1.0 - wing_delta)
+    some = within.sum(axis=1) > 1
+    first, last = within.argmax(axis=1), _FINE - 1 - within[:, ::-1].argmax(axis=1)
+    row = np.arange(len(smiles))
+    ends = np.where(some[:, None], np.column_stack([k[row, first], k[row, last]]), ends)
     if coordinate == "log_moneyness":
-        return np.linspace(k[0], k[-1], points)
+        return np.linspace(ends[:, 0], ends[:, 1], points, axis=1)
     if coordinate == "strike":
-        return np.asarray(np.log(np.linspace(np.exp(k[0]), np.exp(k[-1]), points)), dtype=np.float64)
+        return np.asarray(np.log(np.linspace(np.exp(ends[:, 0]), np.exp(ends[:, 1]), points, axis=1)))
+    return np.array([_by_delta(*each, points) for each in zip(*_fine(smiles, ends), strict=True)])
+
+
+def _fine(smiles: Smiles, ends: Floats) -> tuple[Floats, Floats]:
+    """Return log-moneynesses between the ends of each expiry and the deltas of their calls."""
+    k = np.linspace(ends[:, 0], ends[:, 1], _FINE, axis=1)
+    return k, call_delta(_vols(smiles, k), k, smiles.taus[:, None])
+
+
+def _vols(smiles: Smiles, k: Floats) -> Floats:
+    """Return vols at the log-moneynesses of each expiry, shape (n, m)."""
+    row = np.repeat(np.arange(len(smiles)), k.shape[1])
+    return smiles.iv(row, k.ravel()).reshape(k.shape)
+
+
+def _by_delta(k: Floats, delta: Floats, points: int) -> Floats:
+    """Return `points` log-moneynesses between the ends of `k`, equally spaced in delta."""
     falling = np.concatenate(([True], delta[1:] < np.minimum.accumulate(delta)[:-1]))
     targets = np.linspace(delta[falling][0], delta[falling][-1], points)
     return np.asarray(np.interp(-targets, -delta[falling], k[falling]), dtype=np.float64)
@@ -125,4 +135,4 @@ def _spread(k: Floats, delta: Floats, coordinate: str, points: int) -> Floats:
 
 def call_delta(iv: Floats, k: Floats, tau: float | Floats) -> Floats:
     """Return forward, undiscounted deltas of calls."""
-    return np.asarray(greeks(1.0, np.exp(k), tau, iv, True).delta, dtype=np.float64)
+    return np.asarray(first_greeks(1.0, np.exp(k), tau, iv, True).delta, dtype=np.float64)

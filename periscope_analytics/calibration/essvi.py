@@ -1,7 +1,7 @@
 """Fit of an eSSVI surface: expiries in order of time, each inside the room that the one before leaves.
 
 What belongs here: the box of free coordinates in which no arbitrage is possible, and the chain of fits. What
-does not: evaluation and the conditions themselves (``ssvi``), the driver (``objective``).
+does not: evaluation and the conditions themselves (``ssvi``), one slice's search (``kernels.essvi``).
 
 A slice after (theta', rho', psi') is searched in (rho, excess, share): ``psi = A + share (C - A)`` with ``A
 = p psi'``, ``p = wing_ratio(rho', rho)`` and ``C`` the least of ``psi' theta / theta'`` and the butterfly
@@ -17,33 +17,31 @@ parametrization for the eSSVI volatility surface", Quantitative Finance 22(12) (
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from periscope_analytics.calibration.objective import (
     Optimum,
-    Residuals,
-    least_squares,
     nothing_fitted,
     quote_columns,
     summarise,
 )
 from periscope_analytics.calibration.result import Calibration
 from periscope_analytics.errors import Status
-from periscope_analytics.ssvi import ESSVI, SSVIParams, greatest_psi, wing_ratio
+from periscope_analytics.kernels import essvi as kernel
+from periscope_analytics.ssvi import ESSVI, SSVIParams
 from periscope_analytics.surface import Smile
 
 Floats = NDArray[np.float64]
 
-N_PARAMS = 3
+N_PARAMS = kernel.N_PARAMS
 LARGEST_RHO = 0.995
 FURTHEST, SAME_STRIKE = 100.0, 1e-9
 LEAST, GREATEST = 1e-12, 1e2
 LEAST_SHARE = 1e-9
 MOST_EXCESS = 50.0
-STEP = 1e-7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,19 +116,20 @@ def _fit_slice(
     floor = previous.theta if previous else 0.0
     scale = max(atm, floor)
 
-    def misfit(params: SSVIParams) -> tuple[Floats, Floats]:
-        model = params.iv(k, tau)
-        return model - vol, params.by_parameters(k) / (2.0 * tau * model)[:, None]
-
-    def objective(x: Floats) -> tuple[Floats, Floats]:
-        difference, slopes = misfit(_params(x, scale, previous))
-        return root_weight * difference, root_weight[:, None] * (slopes @ _slopes(x, scale, previous))
-
-    best, iterations, evaluations = _best(objective, _starts(atm, scale, previous), *_box(previous))
-    params = _params(best.x, scale, previous)
-    difference, slopes = misfit(params)
-    own = replace(best, x=np.array(astuple(params)), jacobian=root_weight[:, None] * slopes, at_bound=False)
-    return summarise(params, own, difference, iterations, evaluations)
+    lower, upper = _box(previous)
+    before = np.array([previous.theta, previous.rho, previous.psi]) if previous else np.zeros(N_PARAMS)
+    tried = []
+    for x in _starts(atm, scale, previous):
+        found = kernel.fit(k, vol, root_weight, tau, scale, before, lower, upper, x)
+        tried.append((x, *found))
+    x, cost, converged, _, _ = min(tried, key=lambda each: each[1])
+    steps, evaluations = sum(each[3] for each in tried), sum(each[4] for each in tried)
+    params = _params(x, scale, before)
+    model = params.iv(k, tau)
+    slopes = root_weight[:, None] * params.by_parameters(k) / (2.0 * tau * model)[:, None]
+    residuals = model - vol
+    own = Optimum(x, root_weight * residuals, slopes, cost, converged, False, steps, evaluations)
+    return summarise(params, own, residuals, steps, evaluations)
 
 
 def _box(previous: SSVIParams | None) -> tuple[Floats, Floats]:
@@ -145,14 +144,6 @@ def _box(previous: SSVIParams | None) -> tuple[Floats, Floats]:
     )
 
 
-def _best(
-    objective: Residuals, starts: list[Floats], lower: Floats, upper: Floats
-) -> tuple[Optimum, int, int]:
-    tried = [least_squares(objective, start, lower, upper) for start in starts]
-    best = min(tried, key=lambda optimum: optimum.cost)
-    return best, sum(o.n_iterations for o in tried), sum(o.n_evaluations for o in tried)
-
-
 def _starts(atm: float, scale: float, previous: SSVIParams | None) -> list[Floats]:
     """Return starting points (rho, excess / scale, share): the slice before, then leaning left and right."""
     floor = previous.theta if previous else 0.0
@@ -161,29 +152,11 @@ def _starts(atm: float, scale: float, previous: SSVIParams | None) -> list[Float
     return [np.array([rho, excess, share]) for rho, share in zip(leans, (0.3, 0.6), strict=True)]
 
 
-def _params(x: Floats, scale: float, previous: SSVIParams | None) -> SSVIParams:
+def _params(x: Floats, scale: float, before: Floats) -> SSVIParams:
     """Return the slice at a point (rho, excess / scale, share) of the box."""
-    rho, excess, share = x.tolist()
-    if previous is None:
-        theta = excess * scale
-        return SSVIParams(theta, rho, share * greatest_psi(theta, rho))
-    ratio = wing_ratio(previous.rho, rho)
-    least = ratio * previous.psi
-    theta = max(ratio * previous.theta, 0.25 * least * least * (1.0 + abs(rho))) + excess * scale
-    most = min(previous.phi * theta, greatest_psi(theta, rho))
-    return SSVIParams(theta, rho, least + share * (most - least))
-
-
-def _slopes(x: Floats, scale: float, previous: SSVIParams | None) -> Floats:
-    """Return the derivatives of theta, rho, psi by the point, shape (3, 3), by differences."""
-    rows = []
-    for i in range(N_PARAMS):
-        step = STEP * max(1.0, abs(float(x[i]))) * (1.0 if i else -np.sign(x[i]) or 1.0)
-        moved = x.copy()
-        moved[i] += step
-        here, there = astuple(_params(x, scale, previous)), astuple(_params(moved, scale, previous))
-        rows.append((np.array(there) - np.array(here)) / step)
-    return np.stack(rows, axis=1)
+    out = np.empty(N_PARAMS)
+    kernel.slice_at(x, scale, before, out)
+    return SSVIParams(*out.tolist())
 
 
 def _collected(

@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from periscope_analytics.arguments import floats
 from periscope_analytics.calibration.served import ServedCalibration, SliceQuotes
-from periscope_analytics.calibration.slice import SliceCalibration, SliceSettings, band
-from periscope_analytics.calibration.tangents import at_strikes, tangents
+from periscope_analytics.calibration.slice import SliceCalibration, SliceSettings
+from periscope_analytics.calibration.tangents import at_strikes, basis, tangents
 from periscope_analytics.slice import SliceParams
 from periscope_analytics.smiles import Smiles
 from periscope_analytics.vol_errors import Z_NODES
@@ -59,11 +59,11 @@ def chained_errors(
     factors: list[Floats | None] = []
     before: Floats | None = None
     shifts = [0.0] * len(quotes) if forward_stderr is None else list(forward_stderr)
-    for each, one, shift in zip(quotes, fit.slices, shifts, strict=True):
+    for one, shift in zip(fit.slices, shifts, strict=True):
         if one.params is None:
             factors.append(None)
             continue
-        before = _factor(each, one, one.params, before, chosen, shift)
+        before = _factor(one, one.params, before, chosen, shift)
         factors.append(before)
     return tuple(factors)
 
@@ -141,17 +141,17 @@ def _vols(params: SliceParams, factor: Floats, k: Floats) -> Floats:
 
 
 def _factor(
-    quotes: SliceQuotes,
     fit: SliceCalibration,
     params: SliceParams,
     before: Floats | None,
     settings: SliceSettings,
     shift: float,
 ) -> Floats:
-    moved = tangents(params)
-    used = band(*quotes[1:], settings)
-    unit = (1.0 / (params.otm_price(used.k) * used.half * settings.noise))[:, None]
-    toward = fit.covariance @ (unit * at_strikes(params, moved.by_values, used.k)).T
+    moved, used = tangents(params), fit.quotes
+    located = basis(params, used.k)
+    price = np.exp(used.mid + used.half * fit.residuals[used.used])
+    unit = (1.0 / (price * used.half * settings.noise))[:, None]
+    toward = fit.covariance @ (unit * located.of(moved.by_values)).T
     columns = [moved.by_values @ np.linalg.cholesky(fit.covariance)]
     if shift > 0.0:
         below, above = params.shares(used.k)
@@ -159,7 +159,7 @@ def _factor(
         columns.append(moved.by_values @ (toward @ (unit * lifted)))
     if before is not None:
         carried = moved.carried(before)
-        answer = toward @ (unit * at_strikes(params, carried, used.k))
+        answer = toward @ (unit * located.of(carried))
         columns.insert(0, carried - moved.by_values @ answer)
     return _narrowed(np.hstack(columns), _MOST)
 
@@ -169,4 +169,6 @@ def _narrowed(factor: Floats, most: int) -> Floats:
     if factor.shape[1] <= most:
         return factor
     _, axes = np.linalg.eigh(factor.T @ factor)
-    return np.asarray(factor @ axes[:, -most:])
+    kept = factor @ axes[:, -most:]
+    # Axes have no sign of their own; with one given, equal inputs to rounding give equal factors to rounding.
+    return np.asarray(np.where(kept.sum(axis=0) < 0.0, -kept, kept))

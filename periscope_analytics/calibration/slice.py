@@ -93,6 +93,8 @@ class SliceCalibration(Calibration[SliceParams]):
         Share of the used quotes, weighted by vega, that the slice prices inside their bid and ask.
     second_mode : float
         Greatest rise of the density of k away from its peak, as a share of the peak.
+    quotes : Band
+        What the fit saw.
     covariance : ndarray, shape (m, m)
         Of `params.values`: the inverse of J'J/(noise h)^2 + penalty + ridge, J by log price and h the
         half-widths, the slice before held fixed.
@@ -101,6 +103,7 @@ class SliceCalibration(Calibration[SliceParams]):
     inside: float
     second_mode: float
     covariance: Floats
+    quotes: Band
 
 
 class Band(NamedTuple):
@@ -291,6 +294,7 @@ def _fitted(quotes: Band, start: SliceParams, settings: SliceSettings) -> SliceC
         inside=inside,
         second_mode=bump,
         covariance=covariance,
+        quotes=quotes,
     )
 
 
@@ -310,4 +314,5 @@ def absent(quotes: Band, status: Status) -> SliceCalibration:
         inside=np.nan,
         second_mode=np.nan,
         covariance=np.empty((0, 0)),
+        quotes=quotes,
     )

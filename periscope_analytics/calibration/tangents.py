@@ -17,6 +17,8 @@ from periscope_analytics.slice import SliceParams, geometry
 
 Floats = NDArray[np.float64]
 
+_FOUR = np.arange(4)
+
 
 class Tangents(NamedTuple):
     """Derivatives of a slice's price control points, and what carries those of the slice before.
@@ -54,11 +56,27 @@ def tangents(params: SliceParams) -> Tangents:
     return Tangents(params, _solved(link, pivot, bend * law.gain, rows)[:, : knots.size], pivot)
 
 
-def at_strikes(params: SliceParams, control: Floats, k: Floats) -> Floats:
-    """Return splines of columns of control points, shape (points, r), at log-moneyness k: shape (n, r)."""
+class Basis(NamedTuple):
+    """B-spline weights of n strikes, shape (n, 4), and the control points that they belong to."""
+
+    point: NDArray[np.int64]
+    weight: Floats
+
+    def of(self, control: Floats) -> Floats:
+        """Return splines of columns of control points, shape (points, r), at the strikes: shape (n, r)."""
+        return np.asarray(np.einsum("ia,iar->ir", self.weight, control[self.point]))
+
+
+def basis(params: SliceParams, k: Floats) -> Basis:
+    """Return the weights of strikes at log-moneyness k."""
     first, weight = np.empty(k.size, np.int64), np.empty((k.size, 4))
     bspline(geometry(params.grid).knots, np.exp(k), first, weight)
-    return np.asarray(np.einsum("ia,iar->ir", weight, control[first[:, None] + np.arange(4)]))
+    return Basis(first[:, None] + _FOUR, weight)
+
+
+def at_strikes(params: SliceParams, control: Floats, k: Floats) -> Floats:
+    """Return splines of columns of control points, shape (points, r), at log-moneyness k: shape (n, r)."""
+    return basis(params, k).of(control)
 
 
 def _solved(link: Floats, pivot: Floats, scale: Floats, sides: Floats) -> Floats:

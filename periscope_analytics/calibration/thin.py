@@ -116,4 +116,5 @@ def _described(params: SliceParams, quotes: Band, settings: SliceSettings) -> Sl
         inside=float(np.mean(np.abs(residual) <= 1.0)),
         second_mode=float(kernel.second_mode(geometry(params.grid).x / params.scale, params.law.mass)),
         covariance=covariance,
+        quotes=quotes,
     )

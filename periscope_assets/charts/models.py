@@ -78,7 +78,7 @@ def contract_errors(
     axis, colours = coordinate(x), theme(look)
     points = 100.0 * contracts["difference"].to_numpy(np.float64)
     limit = scale_limit(points)
-    figure = go.Figure(layout={"template": template(colours), "uirevision": uirevision, "height": 560})
+    figure = go.Figure(layout={"template": template(colours), "uirevision": uirevision, "height": 800})
     notes = np.column_stack(
         [
             np.where(contracts["is_call"], "call", "put"),
@@ -134,7 +134,7 @@ def disagreement(nodes: pd.DataFrame, *, look: str = "light", uirevision: str = 
         As long as it stays the same, zoom does.
     """
     axis, colours = coordinate("delta"), theme(look)
-    figure = go.Figure(layout={"template": template(colours), "uirevision": uirevision, "height": 480})
+    figure = go.Figure(layout={"template": template(colours), "uirevision": uirevision, "height": 380})
     figure.add_trace(
         go.Scatter(
             x=[*nodes["delta"], *nodes["delta"][::-1]],
@@ -180,7 +180,7 @@ def band_width(nodes: pd.DataFrame, *, look: str = "light", uirevision: str = "w
     wide = nodes.assign(width=1e4 * (nodes["high_iv"] - nodes["low_iv"])).pivot_table(
         index="tenor_days", columns="delta", values="width", dropna=False
     )
-    figure = go.Figure(layout={"template": template(colours), "uirevision": uirevision, "height": 480})
+    figure = go.Figure(layout={"template": template(colours), "uirevision": uirevision, "height": 400})
     figure.add_trace(
         go.Heatmap(
             x=[f"{delta:g}" for delta in wide.columns],

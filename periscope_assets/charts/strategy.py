@@ -104,8 +104,13 @@ def scenario_map(
             textfont={"size": 12},
             hovertemplate="spot %{customdata:,.2f} (%{x})<br>vol %{y}<br>profit <b>%{z:+,.0f} USD</b>"
             "<extra></extra>",
-            colorbar={"title": {"text": "profit (USD)", "side": "top"}, "thickness": 10, "outlinewidth": 0,
-                      "tickformat": ",.2s"},
+            colorbar={
+                "title": {
+                    "text": "profit (USD)", "side": "right", "font": {"size": 12, "color": colours.muted}
+                },
+                "tickfont": {"size": 11, "color": colours.muted},
+                "thickness": 10, "outlinewidth": 0, "tickformat": ",.2s",
+            },
             xgap=1, ygap=1,
         )
     )  # fmt: skip

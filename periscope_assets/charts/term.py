@@ -33,7 +33,7 @@ def term_structure(
     ----------
     expiries, tenors : DataFrame
         Rows of ``skew_metrics`` by expiry and at constant maturities, by days: tenor_days, atm_iv,
-        atm_iv_stderr, forward_iv, variance_iv (decimals).
+        atm_iv_stderr, forward_iv, variance_iv, quiet_iv (decimals), the last drawn where it is known.
     events : sequence of (float, str)
         Days ahead and name.
     look : {'light', 'dark'}
@@ -44,6 +44,9 @@ def term_structure(
     figure = _figure(colours, uirevision)
     figure.add_trace(_points(expiries, "atm_iv", "ATM by expiry, ± 2σ", colours.line))
     figure.add_trace(_line(tenors, "variance_iv", "variance-swap vol", SERIES[1], dash="dash"))
+    quiet = expiries[expiries["quiet_iv"].notna()]
+    if len(quiet):
+        figure.add_trace(_line(quiet, "quiet_iv", "ATM without events", SERIES[2], dash="dot"))
     apart = expiries[expiries["tenor_days"].diff().fillna(LEAST_DAYS) >= LEAST_DAYS]
     between = "forward vol from the expiry before"
     figure.add_trace(_line(apart, "forward_iv", between, SERIES[0], shape="vh"))

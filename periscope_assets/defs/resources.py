@@ -18,8 +18,9 @@ from periscope_assets.store.connect import open_lake, open_store
 
 def open_pipeline(settings: Settings) -> Pipeline:
     """Return the pipeline of a process of the pool, open for as long as that lives."""
-    opened = sources(settings.source, settings.rates).__enter__()
-    return Pipeline(settings, open_store(settings), open_lake(settings), *opened)
+    lake = open_lake(settings)
+    opened = sources(settings.source, settings.rates, lake.land).__enter__()
+    return Pipeline(settings, open_store(settings), lake, *opened)
 
 
 def pipeline_resource(settings: Settings) -> dg.ResourceDefinition:
@@ -27,11 +28,12 @@ def pipeline_resource(settings: Settings) -> dg.ResourceDefinition:
 
     @dg.resource(description="Store, lake and source of this home.")
     def pipeline(_context: dg.InitResourceContext) -> Iterator[Pipeline]:
+        lake = open_lake(settings)
         with (
-            sources(settings.source, settings.rates) as opened,
+            sources(settings.source, settings.rates, lake.land) as opened,
             closing(open_store(settings)) as store,
             symbol_pool(settings, settings.workers, open_pipeline) as pool,
         ):
-            yield Pipeline(settings, store, open_lake(settings), *opened, pool=pool)
+            yield Pipeline(settings, store, lake, *opened, pool=pool)
 
     return pipeline

@@ -14,11 +14,15 @@ from typing import NamedTuple
 from periscope_assets.pipeline import inputs
 from periscope_assets.pipeline.bars import bars_draft
 from periscope_assets.pipeline.boundary import judged
+from periscope_assets.pipeline.event_time import DaysAhead
 from periscope_assets.pipeline.landing import ChainSource, Landed, session_bounds
 from periscope_assets.pipeline.outcomes import (
     FAILED,
+    SOURCE,
+    UNFORESEEN,
     MissingInputError,
     Outcome,
+    RejectedInputError,
     draft_of,
     published,
     unchanged,
@@ -100,6 +104,7 @@ class Pipeline:
         self._rate_origin = "configured" if rate_source is None else rate_source.name
         self._lake = lake
         self._pool = pool
+        self._days_ahead = DaysAhead(settings, lake)
         self._landed = Landed(lake, source, settings.calendar_of, rate_source)
 
     def build(
@@ -127,11 +132,13 @@ class Pipeline:
             except StoreUnavailableError:
                 raise
             except Exception as error:
-                unforeseen = not isinstance(error, SourceError | MissingInputError)
-                _log.warning("%s of %s for %s failed", dataset, symbol, session, exc_info=unforeseen)
+                cause = _cause(error)
+                _log.warning("%s of %s for %s failed", dataset, symbol, session, exc_info=cause == UNFORESEEN)
                 line = " ".join(str(error).split()) or type(error).__name__
                 passes = isinstance(error, TransientSourceError)
-                outcomes.append(Outcome(dataset, symbol, session, FAILED, error=line, is_transient=passes))
+                outcomes.append(
+                    Outcome(dataset, symbol, session, FAILED, error=line, is_transient=passes, cause=cause)
+                )
         return outcomes
 
     def _maker(self, dataset: str, fresh: bool) -> Callable[[str, date, str], list[Outcome]]:
@@ -228,7 +235,7 @@ class Pipeline:
         fence = self.store.fence()
         as_of = session_bounds(session)[0]
         stage = rates.STAGE
-        settings = self._stage_settings(stage, rates.CURRENCY, self._rate_origin)
+        settings = self._stage_settings(stage, rates.CURRENCY, self._rate_origin, as_of)
         curve = self._landed.par_yields(session)
         inputs = {} if curve is None else {"sha256": curve.sha256}
         if curve is not None:
@@ -264,7 +271,7 @@ class Pipeline:
     def _run_snapshot(
         self, stage: Stage, primary: LedgerEntry, session: date, run_id: str, fence: int
     ) -> list[Outcome]:
-        settings = self._stage_settings(stage, primary.symbol, primary.source)
+        settings = self._stage_settings(stage, primary.symbol, primary.source, primary.as_of)
         found = inputs.find(self.store, stage, primary)
         read = {each.wanted.key: each.version for each in found}
         method, version = versions(stage, settings, read)
@@ -300,6 +307,9 @@ class Pipeline:
             dataset, symbol, start=start, end=end, statuses=(PUBLISHED, NO_SESSION, WITHDRAWN)
         )
         if not found:
+            refused = self.store.heads(dataset, symbol, start=start, end=end, statuses=(REJECTED,))
+            if refused:
+                raise RejectedInputError(refused[-1])
             raise MissingInputError(f"{symbol} {session}: there is no {dataset}; materialize it first")
         published = [entry for entry in found if entry.status == PUBLISHED]
         withdrawn = [entry for entry in found if entry.status == WITHDRAWN]
@@ -315,11 +325,12 @@ class Pipeline:
     def _head(self, dataset: str, symbol: str, as_of: datetime) -> LedgerEntry | None:
         return self.store.head(dataset, symbol, as_of=as_of, statuses=_ANY_STATUS)
 
-    def _stage_settings(self, stage: Stage, symbol: str, origin: str) -> dict[str, object]:
+    def _stage_settings(self, stage: Stage, symbol: str, origin: str, as_of: datetime) -> dict[str, object]:
         known: dict[str, Callable[[], object]] = {
             "zero_rates": lambda: dict(self.settings.rates.zero_rates),
             "dividends": lambda: self._landed.dividends(symbol, origin),
             "signals": lambda: self.settings.signals.model_dump(),
+            "event_time": lambda: self._days_ahead.of(symbol, as_of),
         }
         return {name: known[name]() for name in stage.settings}
 
@@ -332,6 +343,13 @@ class Pipeline:
         version = digest([NO_SESSION, self.settings.calendar_of(symbol)])
         draft = Draft(dataset, symbol, as_of, version, "1", {}, NO_SESSION, "calendar", run_id)
         return self._publish([draft], session, fence)
+
+
+def _cause(error: Exception) -> str:
+    """Return why a symbol could not be built."""
+    if isinstance(error, MissingInputError):
+        return error.cause
+    return SOURCE if isinstance(error, SourceError) else UNFORESEEN
 
 
 def _received_at(raw: LedgerEntry) -> datetime | None:

@@ -14,8 +14,8 @@ import pandas as pd
 
 from periscope_analytics.conventions import NEW_YORK
 from periscope_assets.pipeline.landing import session_bounds
-from periscope_assets.pipeline.outcomes import MissingInputError
-from periscope_assets.store.repository import LedgerEntry, Reader
+from periscope_assets.pipeline.outcomes import MissingInputError, RejectedInputError
+from periscope_assets.store.repository import REJECTED, LedgerEntry, Reader
 from periscope_assets.store.tables import DATASETS
 from periscope_assets.transforms.frames import digest
 from periscope_assets.transforms.stage import FIGURES, Input, Stage
@@ -44,7 +44,7 @@ def find(store: Reader, stage: Stage, primary: LedgerEntry, known_at: datetime |
     Raises
     ------
     MissingInputError
-        If an input has not been built.
+        If an input has not been built, or was rejected.
     """
     own = (stage.name, primary.symbol)
     wanted = [each for each in stage.inputs if each.history_days or (each.dataset, each.symbol) != own]
@@ -79,6 +79,11 @@ def _entries(
     exactly, until = (None, primary.as_of) if wanted.latest else (primary.as_of, None)
     entry = store.head(wanted.dataset, owner, as_of=exactly, at_or_before=until, known_at=known_at)
     if entry is None and not wanted.optional:
+        refused = store.head(
+            wanted.dataset, owner, as_of=primary.as_of, known_at=known_at, statuses=(REJECTED,)
+        )
+        if refused is not None:
+            raise RejectedInputError(refused)
         raise MissingInputError(
             f"{owner} {primary.as_of:%Y-%m-%d %H:%M}: there is no {wanted.dataset}; materialize it first"
         )

@@ -18,8 +18,28 @@ from periscope_assets.transforms.stage import Stage, StageResult
 UNCHANGED, FAILED = "unchanged", "failed"
 
 
+MISSING_INPUT, REJECTED_INPUT, SOURCE, UNFORESEEN = "missing_input", "rejected_input", "source", "unforeseen"
+"""Causes of a failure."""
+
+
 class MissingInputError(LookupError):
     """A stage was asked for before what it reads was built; the message says what to build."""
+
+    cause = MISSING_INPUT
+
+
+class RejectedInputError(MissingInputError):
+    """What a stage reads was built and rejected, and no publication of the snapshot is served; why."""
+
+    cause = REJECTED_INPUT
+
+    def __init__(self, entry: LedgerEntry) -> None:
+        why = entry.quality.get("rejected_by") or "its figures of quality say why"
+        super().__init__(
+            f"{entry.symbol} {entry.as_of:%Y-%m-%d %H:%M}: {entry.dataset} was rejected ({why}); nothing is "
+            "made from it, the snapshots before stay served"
+        )
+        self.dataset, self.criterion = entry.dataset, why
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +60,8 @@ class Outcome:
         Figures of the content that is served now.
     is_transient : bool
         Of `outcome` failed: whether asking again later may mend it.
+    cause : {'missing_input', 'rejected_input', 'source', 'unforeseen'} or None
+        Of `outcome` failed.
     """
 
     dataset: str
@@ -51,6 +73,7 @@ class Outcome:
     error: str | None = None
     quality: Quality = field(default_factory=dict)
     is_transient: bool = False
+    cause: str | None = None
 
 
 def versions(stage: Stage, settings: Mapping[str, object], inputs: Mapping[str, str]) -> tuple[str, str]:

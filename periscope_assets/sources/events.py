@@ -1,7 +1,7 @@
 """Dates that move vols, from a file: central bank meetings, earnings, index changes.
 
 What belongs here: the file's format. What does not: expirations and dividends, which are known otherwise. The
-file is a CSV of ``date, symbol, name``, a line for each event; a blank symbol stands for every one.
+file is a CSV of ``date, symbol, name``, a line for each event; a blank symbol, or *, stands for every one.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def parse_events(content: bytes, name: str) -> tuple[Event, ...]:
     """
     table = cells.read_csv(name, files.decompress(content, name), COLUMNS)
     days = table.convert("date", times.iso_date, "a date like 2026-03-18")
-    symbols = table.convert("symbol", _optional_symbol, "a symbol (1-15 of A-Z 0-9 . -), or blank")
+    symbols = table.convert("symbol", _optional_symbol, "a symbol (1-15 of A-Z 0-9 . -), * or blank")
     names = table.convert("name", _name, f"1-{LONGEST_NAME} characters")
     events = (Event(*each) for each in zip(days, names, symbols, strict=True))
     return tuple(sorted(events, key=lambda each: (each.day, each.name)))
@@ -63,7 +63,7 @@ def load_events(path: Path) -> tuple[Event, ...]:
 
 
 def _optional_symbol(text: str) -> str | None:
-    return check_symbol(text.strip()) if text.strip() else None
+    return check_symbol(text.strip()) if text.strip() not in ("", "*") else None
 
 
 def _name(text: str) -> str:

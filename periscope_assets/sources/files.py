@@ -21,7 +21,7 @@ from periscope_assets.sources.layouts.yahoo_chain import YahooChain, read_meta
 MAX_DECOMPRESSED = 256 * 2**20
 """Largest content that is read, in bytes after decompression."""
 
-_HEAD = 64 * 1024
+_HEAD, _PIECE = 64 * 1024, 4 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -68,27 +68,29 @@ def decompress(content: bytes, name: str = "input", max_decompressed: int = MAX_
         If the gzip data is truncated, damaged, followed by other bytes, or larger than `max_decompressed`.
     """
     parts: list[bytes] = []
-    room = max_decompressed
-    rest = content
-    while rest.startswith(_GZIP_MAGIC):
+    room, at = max_decompressed, 0
+    while content.startswith(_GZIP_MAGIC, at):
         engine = zlib.decompressobj(wbits=31)
-        try:
-            part = engine.decompress(rest, room + 1)
-        except zlib.error:
-            raise SourceError(f"{name}: damaged gzip data; download the file again") from None
-        room -= len(part)
-        if room < 0:
-            raise SourceError(
-                f"{name}: more than {max_decompressed:,} bytes when decompressed; split the file"
-            )
-        if not engine.eof:
-            raise SourceError(f"{name}: truncated gzip data; download the file again")
-        parts.append(part)
-        rest = engine.unused_data
-    if not parts:
+        # Piece by piece: the engine copies what follows a member, and a file may hold countless members.
+        while not engine.eof:
+            piece = content[at : at + _PIECE]
+            if not piece:
+                raise SourceError(f"{name}: truncated gzip data; download the file again")
+            try:
+                parts.append(engine.decompress(piece, room + 1))
+            except zlib.error:
+                raise SourceError(f"{name}: damaged gzip data; download the file again") from None
+            room -= len(parts[-1])
+            if room < 0:
+                raise SourceError(
+                    f"{name}: more than {max_decompressed:,} bytes when decompressed; split the file"
+                )
+            at += len(piece) - len(engine.unused_data)
+    if at == 0:
         return content
-    if rest:
-        raise SourceError(f"{name}: {len(rest):,} stray bytes after the gzip data; download the file again")
+    if at < len(content):
+        stray = len(content) - at
+        raise SourceError(f"{name}: {stray:,} stray bytes after the gzip data; download the file again")
     return b"".join(parts)
 
 

@@ -24,7 +24,7 @@ from periscope_assets.sources.dividends import Schedules, parse_dividends
 from periscope_assets.sources.live import LiveSource
 from periscope_assets.sources.pacing import CircuitBreaker, Clock, TokenBucket
 from periscope_assets.sources.simulated import MARKETS, SimulatedSource
-from periscope_assets.sources.transport import Policy, Transport
+from periscope_assets.sources.transport import Keep, Policy, Transport
 
 Jitter = Callable[[], float]
 
@@ -106,6 +106,7 @@ def open_source(
     clock: Clock | None = None,
     jitter: Jitter | None = None,
     policy: Policy | None = None,
+    keep: Keep | None = None,
 ) -> ChainSources | None:
     """Return the configured source; None where there is nothing but what has landed.
 
@@ -117,8 +118,11 @@ def open_source(
         Uniform draws from [0, 1); by default the system's own.
     policy : Policy, optional
         How patient requests are; its remedies are the vendor's.
+    keep : callable, optional
+        Is given the bytes of every answer before they are read: the lake's ``land``.
     """
-    source = _source(settings, clock or Clock(), jitter or random.SystemRandom().random, policy or Policy())
+    parts = (clock or Clock(), jitter or random.SystemRandom().random, policy or Policy(), keep)
+    source = _source(settings, *parts)
     if settings.dividends is None:
         return source
     return DividendsBeside(source, settings.dividends)
@@ -126,10 +130,13 @@ def open_source(
 
 @contextmanager
 def sources(
-    settings: SourceSettings, rate_settings: RateSettings
+    settings: SourceSettings, rate_settings: RateSettings, keep: Keep
 ) -> Iterator[tuple[ChainSources | None, rates.RateSource | None]]:
-    """Give the configured sources of chains and of rates, and close them at the end."""
-    opened = open_source(settings), open_rates(rate_settings)
+    """Give the configured sources of chains and of rates, and close them at the end.
+
+    What vendors answer goes to `keep` before it is read.
+    """
+    opened = open_source(settings, keep=keep), open_rates(rate_settings, keep=keep)
     try:
         yield opened
     finally:
@@ -143,18 +150,19 @@ def open_rates(
     clock: Clock | None = None,
     jitter: Jitter | None = None,
     policy: Policy | None = None,
+    keep: Keep | None = None,
 ) -> rates.RateSource | None:
     """Return where par yields come from; None where rates are configured."""
     if settings.kind == "file" and settings.file is not None:
         return rates.RateFile(settings.file)
     if settings.kind != "treasury":
         return None
-    parts = (clock or Clock(), jitter or random.SystemRandom().random, policy or Policy())
+    parts = (clock or Clock(), jitter or random.SystemRandom().random, policy or Policy(), keep)
     return rates.Treasury(_transport("treasury", settings.url or rates.ORIGIN, 1.0, {}, None, *parts))
 
 
 def _source(
-    settings: SourceSettings, clock: Clock, jitter: Jitter, policy: Policy
+    settings: SourceSettings, clock: Clock, jitter: Jitter, policy: Policy, keep: Keep | None
 ) -> SimulatedSource | LiveSource | None:
     if settings.kind == "simulated":
         return SimulatedSource(settings.seed, settings.defects, settings.dislocations)
@@ -163,7 +171,8 @@ def _source(
 
     def transport(origin: str, remedies: Mapping[int, str], key: SecretStr | None = None) -> Transport:
         pace = settings.requests_per_second
-        return _transport(settings.kind, settings.url or origin, pace, remedies, key, clock, jitter, policy)
+        parts = (clock, jitter, policy, keep)
+        return _transport(settings.kind, settings.url or origin, pace, remedies, key, *parts)
 
     if settings.kind == "massive":
         return massive.Massive(
@@ -183,8 +192,9 @@ def _transport(
     clock: Clock,
     jitter: Jitter,
     policy: Policy,
+    keep: Keep | None,
 ) -> Transport:
     bucket = TokenBucket(pace, _BURST, clock)
     breaker = CircuitBreaker(name, _FAILURES, _COOLDOWN_SECONDS, clock)
     patience = replace(policy, remedies=remedies)
-    return Transport(name, origin, clock, jitter, bucket, breaker, patience, key)
+    return Transport(name, origin, clock, jitter, bucket, breaker, patience, key, keep)

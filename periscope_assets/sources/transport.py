@@ -23,6 +23,9 @@ from periscope_assets.sources.base import RawPayload, SourceError, TransientSour
 from periscope_assets.sources.files import MAX_DECOMPRESSED, decompress
 from periscope_assets.sources.pacing import CircuitBreaker, Clock, TokenBucket
 
+Keep = Callable[[bytes], object]
+"""Puts bytes where they stay."""
+
 _PATH = re.compile(r"(/[A-Za-z0-9_.:,\-]+)+")
 _TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504, 507, 520, 521, 522, 523, 524, 529})
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -93,6 +96,8 @@ class Transport:
     policy : Policy
     key : SecretStr, optional
         Sent as a bearer token.
+    keep : callable, optional
+        Is given the bytes of every whole answer, the bad ones too, before anything is read out of them.
     """
 
     def __init__(
@@ -105,15 +110,11 @@ class Transport:
         breaker: CircuitBreaker,
         policy: Policy,
         key: SecretStr | None = None,
+        keep: Keep | None = None,
     ) -> None:
         self.name, self.origin, self.policy = name, origin.rstrip("/"), policy
-        self._clock, self._jitter, self._bucket, self._breaker, self._key = (
-            clock,
-            jitter,
-            bucket,
-            breaker,
-            key,
-        )
+        self._clock, self._jitter, self._bucket, self._breaker = clock, jitter, bucket, breaker
+        self._key, self._keep = key, keep
         headers = {
             "Accept": "application/json, text/csv",
             "Accept-Encoding": "gzip",
@@ -190,6 +191,8 @@ class Transport:
             self._breaker.failed()
             raise
         self._breaker.succeeded()
+        if self._keep is not None:
+            self._keep(payload.content)
         kept.append(payload)
         if sum(len(each.content) for each in kept) > self.policy.max_bytes:
             limit = f"more than {self.policy.max_bytes:,} bytes in {len(kept)} answers"

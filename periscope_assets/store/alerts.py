@@ -14,7 +14,7 @@ from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from periscope_assets.store.people import AlertEvent, People, alert_event
+from periscope_assets.store.people import TELL_ALERTS, AlertEvent, People, alert_event
 
 ACTOR = "periscope"
 """Who raises, resolves and sends."""
@@ -22,11 +22,14 @@ ACTOR = "periscope"
 _SENDER_LOCK = 7_305_801_442
 _NOW = "coalesce(%(now)s::timestamptz, clock_timestamp())"
 _ADD = f"""
-INSERT INTO periscope.alert_events (at, actor, incident, kind, details)
-SELECT {_NOW}, %(actor)s, incident, kind, details
-FROM unnest(%(incidents)s::text[], %(kinds)s::text[], %(details)s::jsonb[])
-    WITH ORDINALITY AS new (incident, kind, details, place)
-ORDER BY place
+WITH added AS (
+    INSERT INTO periscope.alert_events (at, actor, incident, kind, details)
+    SELECT {_NOW}, %(actor)s, incident, kind, details
+    FROM unnest(%(incidents)s::text[], %(kinds)s::text[], %(details)s::jsonb[])
+        WITH ORDINALITY AS new (incident, kind, details, place)
+    ORDER BY place
+    RETURNING event_id, at, incident, kind
+) {TELL_ALERTS} ORDER BY event_id
 """  # noqa: S608
 _UNDECIDED = """
 SELECT event_id, at, actor, incident, kind, details FROM periscope.alert_events AS event

@@ -73,6 +73,19 @@ def expiry() -> list[Column[Any]]:
     ]
 
 
+def event() -> list[Column[Any]]:
+    """Return the columns of the calendar's events between the expiry before and a row's own."""
+    return [
+        text("event", "days and names of events since the expiry before, joined by ;", nullable=True),
+        time("event_at", "instant of the first of them, UTC", nullable=True),
+        number("event_variance", "total variance that the expiries imply for them"),
+        number("event_variance_stderr", "one-sigma error of event_variance"),
+        text(
+            "event_status", "ok, or unidentified: not above its error, or more than the rise", nullable=True
+        ),
+    ]
+
+
 def contract() -> list[Column[Any]]:
     """Return the columns that name one contract."""
     return [

@@ -23,7 +23,7 @@ import pandas as pd
 from periscope_analytics.conventions import NEW_YORK, check_symbol
 from periscope_assets.store import tables
 from periscope_assets.store.frames import Columns
-from periscope_assets.store.objects import Objects
+from periscope_assets.store.objects import LakeUnavailableError, Objects
 from periscope_assets.store.parquet import from_parquet, to_parquet
 from periscope_assets.store.repository import PUBLISHED, REJECTED, LedgerEntry
 
@@ -115,14 +115,19 @@ class Lake:
         return self._objects.url
 
     def check(self) -> None:
-        """See that the lake can be read and written.
+        """See that the lake can be read and written, and that its keys are those of this code.
 
         Raises
         ------
         LakeUnavailableError
-            If it can't; the message names the remedy.
+            If not; the message names the remedy.
         """
-        self._objects.create("lake.json", _to_json({"format": FORMAT}))
+        if self._objects.create("lake.json", _to_json({"format": FORMAT})):
+            return
+        found = self._read_json("lake.json").get("format")
+        if found != FORMAT:
+            problem = f"has format {found!r}, this periscope reads {FORMAT}"
+            raise LakeUnavailableError(f"the lake {self.url}: {problem}; use the version that wrote it")
 
     def land(self, content: bytes) -> str:
         """Keep bytes for ever and return their sha256; what is there is checked, not written again."""

@@ -1,4 +1,4 @@
-"""Hearing of publications at once, by the notification that the publishing transaction sends.
+"""Hearing of publications and incidents at once, by the notification that their transaction sends.
 
 What belongs here: the connection that listens, and the ledger's query of who follows it. What does not: what
 is done about a publication. A notification only says that there is something to read: whoever follows reads
@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from periscope_assets.store.people import INCIDENTS
 from periscope_assets.store.publishing import CHANNEL
 
 ALIVE_SECONDS = 15.0
@@ -32,8 +33,10 @@ ORDER BY known_at DESC FETCH FIRST %(limit)s ROWS WITH TIES
 """What became known last of some datasets of a symbol; what became known at one instant is not divided."""
 
 
-def heard(connection: psycopg.Connection[Any], stop: Event) -> Iterator[None]:
+def heard(connection: psycopg.Connection[Any], stop: Event) -> Iterator[tuple[str, ...]]:
     """Yield once when listening has begun, then after each burst of notifications, until told to stop.
+
+    What is yielded are the events of incidents among them, as JSON.
 
     Parameters
     ----------
@@ -41,13 +44,14 @@ def heard(connection: psycopg.Connection[Any], stop: Event) -> Iterator[None]:
         In autocommit mode; of nobody else.
     stop : Event
     """
-    connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(CHANNEL)))
-    yield
+    for channel in (CHANNEL, INCIDENTS):
+        connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
+    yield ()
     quiet_since = time.monotonic()
     while not stop.is_set():
-        if any(True for _ in connection.notifies(timeout=STOP_SECONDS, stop_after=1)):
+        if told := list(connection.notifies(timeout=STOP_SECONDS, stop_after=1)):
             quiet_since = time.monotonic()
-            yield
+            yield tuple(each.payload for each in told if each.channel == INCIDENTS)
         elif time.monotonic() - quiet_since > ALIVE_SECONDS:
             connection.execute("SELECT 1")
             quiet_since = time.monotonic()

@@ -91,9 +91,10 @@ def has_timescale(connection: Connection) -> bool:
 def compress(connection: Connection) -> None:
     """Have old chunks of quotes compressed, which only the community licence may.
 
-    A publication is one segment, so that reading one decompresses nothing else.
+    A publication is one segment, so that reading one decompresses nothing else. Tables that are set up
+    already are left alone: to set one up waits for all who use it.
     """
-    for name in sorted(PER_CONTRACT_TABLES):
+    for name in sorted(PER_CONTRACT_TABLES - _compressed(connection)):
         place = f"{SCHEMA}.{name}"
         connection.execute(
             text(
@@ -108,6 +109,14 @@ def compress(connection: Connection) -> None:
             ),
             {"place": place, "days": COMPRESS_AFTER_DAYS},
         )
+
+
+def _compressed(connection: Connection) -> set[str]:
+    listed = text(
+        "SELECT hypertable_name FROM timescaledb_information.hypertables "
+        "WHERE hypertable_schema = :schema AND compression_enabled"
+    )
+    return set(connection.execute(listed, {"schema": SCHEMA}).scalars())
 
 
 def _make_hypertables(connection: Connection) -> None:

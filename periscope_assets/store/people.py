@@ -32,9 +32,18 @@ _ADD_PREFERENCE = f"""
 INSERT INTO periscope.preferences (at, actor, name, value)
 VALUES ({_NOW}, %(actor)s, %(name)s, %(value)s)
 """  # noqa: S608
+INCIDENTS = "periscope_incidents"
+"""Channel of the notification that each event of an incident sends when it is committed."""
+TELL_ALERTS = f"""
+SELECT event_id, at, pg_notify('{INCIDENTS}', json_build_object(
+    'event_id', event_id, 'incident', left(incident, 500), 'event', kind)::text)
+FROM added
+"""  # noqa: S608
 _ADD_ALERT = f"""
-INSERT INTO periscope.alert_events (at, actor, incident, kind, details)
-VALUES ({_NOW}, %(actor)s, %(incident)s, %(kind)s, %(details)s) RETURNING event_id, at
+WITH added AS (
+    INSERT INTO periscope.alert_events (at, actor, incident, kind, details)
+    VALUES ({_NOW}, %(actor)s, %(incident)s, %(kind)s, %(details)s) RETURNING event_id, at, incident, kind
+) {TELL_ALERTS}
 """  # noqa: S608
 _OPEN_ALERTS = """
 WITH last AS (
@@ -153,7 +162,7 @@ class People(Sessions):
     ) -> AlertEvent:
         """Write down what a person did about an incident."""
         kept = None if details is None else Jsonb(details)
-        number, at = self._add(_ADD_ALERT, act, {"incident": incident, "kind": kind, "details": kept})[0]
+        number, at, _ = self._add(_ADD_ALERT, act, {"incident": incident, "kind": kind, "details": kept})[0]
         return AlertEvent(number, at.astimezone(UTC), act.actor, incident, kind, details or {})
 
     def open_alerts(

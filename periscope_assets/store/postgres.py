@@ -231,6 +231,19 @@ class PostgresStore(Sessions):
         query = summaries.LATEST.format(columns=_COLUMNS, visible=_VISIBLE)
         return [_entry(row) for row in self._fetch(query, {"known_at": known_at})]
 
+    def counts(
+        self, dataset: str | None = None, *, known_at: datetime | None = None
+    ) -> dict[tuple[str, str], int]:
+        """Return how many snapshots are served; see ``repository.Reader``."""
+        parameters = {
+            "dataset": dataset,
+            "known_at": known_at,
+            "statuses": [PUBLISHED],
+            "deciding": [PUBLISHED, WITHDRAWN],
+        }
+        rows = self._fetch(summaries.COUNTS.format(visible=_VISIBLE), parameters)
+        return {(row[0], row[1]): int(row[2]) for row in rows}
+
     def symbols(self, dataset: str, *, known_at: datetime | None = None) -> list[str]:
         """Return the symbols of a dataset; see ``repository.Reader``."""
         query = summaries.SYMBOLS.format(visible=_VISIBLE)
@@ -364,7 +377,7 @@ class PostgresStore(Sessions):
         query = listening.TAIL.format(columns=_COLUMNS, visible=_VISIBLE)
         return [_entry(row) for row in self._fetch(query, parameters)][::-1]
 
-    def listen(self, stop: Event) -> Iterator[None]:
+    def listen(self, stop: Event) -> Iterator[tuple[str, ...]]:
         """Yield when something may have become known; see ``repository.Follower``."""
         with self._translated(None), listening.own(self._connect()) as connection:
             yield from listening.heard(connection, stop)

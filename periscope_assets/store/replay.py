@@ -13,8 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import pandas as pd
 import psycopg
 from psycopg import sql
+from sqlalchemy import Table
 
 from periscope_assets.store import copying, tables
 from periscope_assets.store.frames import Columns, check, jsonable
@@ -167,8 +169,15 @@ def _read(lake: Lake, kept: KeptPublication) -> _Content:
                 frame = lake.read_dataset(name, entry.symbol, entry.as_of, entry.version, digest)
             except FileNotFoundError as error:
                 raise LakeCorruptError(f"{lake.url}: rows of {name} are missing: {error}") from error
-            columns[name], n_rows[name] = check(tables.table(name), frame), len(frame)
+            table = tables.table(name)
+            columns[name], n_rows[name] = check(table, _completed(table, frame)), len(frame)
     return _Content(entry, columns, n_rows)
+
+
+def _completed(table: Table, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return rows with nulls in columns that the schema did not have yet when they were written."""
+    later = [each.name for each in tables.content_columns(table) if each.nullable and each.name not in frame]
+    return frame.assign(**dict.fromkeys(later))
 
 
 def _write(cursor: psycopg.Cursor[Any], batch: Sequence[_Content]) -> int:

@@ -146,6 +146,11 @@ class Reader(Protocol):
         Takes time by datasets and symbols, not by their history.
         """
 
+    def counts(
+        self, dataset: str | None = None, *, known_at: datetime | None = None
+    ) -> dict[tuple[str, str], int]:
+        """Return how many snapshots are served of each dataset and symbol that has any."""
+
     def symbols(self, dataset: str, *, known_at: datetime | None = None) -> list[str]:
         """Return the symbols for which anything of a dataset is in the ledger, in order."""
 
@@ -231,8 +236,11 @@ class Follower(Reader, Protocol):
         What became known at one instant is never divided: there may be more than `limit`.
         """
 
-    def listen(self, stop: Event) -> Iterator[None]:
+    def listen(self, stop: Event) -> Iterator[tuple[str, ...]]:
         """Yield once when listening has begun, then whenever something became known, until told to stop.
+
+        What is yielded are events of incidents, each as JSON with `event_id`, `incident` and `event`; those
+        of a time when nobody listened are not among them.
 
         Raises
         ------

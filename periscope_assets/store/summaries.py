@@ -1,4 +1,4 @@
-"""Questions about the ledger whose cost does not grow with its length.
+"""Questions about the ledger whose cost hardly grows with its length.
 
 What belongs here: queries that jump along the ledger's key. What does not: rows of datasets, the columns of
 the ledger (``postgres`` fills them in).
@@ -51,3 +51,14 @@ SELECT head.* FROM pairs, LATERAL (
 ORDER BY head.dataset, head.symbol
 """
 """The last snapshot of each dataset and symbol, whatever its status."""
+
+COUNTS = """
+SELECT dataset, symbol, count(*) FROM (
+    SELECT DISTINCT ON (dataset, symbol, as_of) dataset, symbol, status FROM periscope.publications
+    WHERE (%(dataset)s::text IS NULL OR dataset = %(dataset)s) AND {visible} AND status = ANY(%(deciding)s)
+    ORDER BY dataset, symbol, as_of, known_at DESC
+) AS head
+WHERE status = ANY(%(statuses)s) GROUP BY dataset, symbol
+"""
+"""How many snapshots are served; the one question here that reads the ledger through, though none of its
+documents."""

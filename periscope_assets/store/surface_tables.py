@@ -10,6 +10,7 @@ from periscope_assets.store.columns import (
     count,
     data_table,
     document,
+    event,
     expiry,
     flag,
     number,
@@ -92,6 +93,9 @@ surface_slices = data_table(
         count("n_quotes", "out-of-the-money quotes with 0 < bid < ask"),
         count("n_used", "quotes used in the fit"),
         text("status", "ok, not_converged, borrowed_shape, interpolated, or why there is no slice"),
+        number("clock_years", "trading time to settlement, years; null without a calendar"),
+        *event(),
+        document("time_shares", "share of the rise in total variance since the expiry before, by tau"),
     ],
     "served surface by expiry",
 )
@@ -222,6 +226,8 @@ skew_metrics = data_table(
         number("realized_vol", "realised vol of the tenor's days before as_of, decimal"),
         number("variance_risk_premium", "variance_iv^2 - realized_vol^2, per year"),
         text("status", "ok or why the metrics are absent"),
+        number("quiet_iv", "vol at k = 0 without events, by trading time, decimal; null without a calendar"),
+        *event(),
     ],
     "skew and term structure",
 )
@@ -248,6 +254,10 @@ positioning = data_table(
         text("most_unusual", "the one with the greatest ratio", nullable=True),
         number("most_unusual_ratio", "its volume over open interest"),
         text("status", "ok or why the figures are absent"),
+        number("call_volume_z", "call volume against earlier sessions, in their deviations"),
+        number("put_volume_z", "put volume against earlier sessions, in their deviations"),
+        text("volume_basis", "whose sessions: expiry, maturity, or null without enough", nullable=True),
+        count("n_volume_history", "sessions of that history", nullable=True),
     ],
     "open interest, volume and gamma by expiry",
 )

@@ -86,7 +86,8 @@ def accept(
 
 def _snapshots(rows: pd.DataFrame, verdict: rules.Verdict) -> pd.DataFrame:
     order = np.argsort(rows["contract"].to_numpy(dtype=object)[verdict.accepted], kind="stable")
-    kept = rows.iloc[verdict.accepted[order]].reset_index(drop=True)
+    place = verdict.accepted[order]
+    kept = {name: rows[name].array[place] for name in _SNAPSHOT_COLUMNS if name in rows}
     roots, names = pd.factorize(kept["root"])
     known = [listing(str(name)) for name in names]
     days, expiries = pd.factorize(kept["expiry"])
@@ -103,7 +104,7 @@ def _snapshots(rows: pd.DataFrame, verdict: rules.Verdict) -> pd.DataFrame:
     ):
         kept[column] = values.take(roots)
     kept["flags"] = pd.array(verdict.flags[order], dtype="str")
-    return kept[_SNAPSHOT_COLUMNS]
+    return pd.DataFrame({name: kept[name] for name in _SNAPSHOT_COLUMNS}, copy=False)
 
 
 def _quarantine(rows: pd.DataFrame, verdict: rules.Verdict) -> pd.DataFrame:
@@ -119,11 +120,13 @@ def _quarantine(rows: pd.DataFrame, verdict: rules.Verdict) -> pd.DataFrame:
         },
         columns=_QUARANTINE_COLUMNS,
     )
-    return refused.sort_values(["raw_line", "side"], ignore_index=True)
+    return refused if refused.empty else refused.sort_values(["raw_line", "side"], ignore_index=True)
 
 
 def _records(rows: pd.DataFrame) -> list[dict[str, object]]:
     """Return rows as JSON has them."""
+    if rows.empty:
+        return []
     names = [str(name) for name in rows.columns]
     cells = [[_plain(value) for value in rows[name].tolist()] for name in names]
     return [dict(zip(names, row, strict=True)) for row in zip(*cells, strict=True)]

@@ -19,6 +19,7 @@ from app.asgi import create_app
 from app.queries import Queries, StoreUnavailableError
 from app.queries.caching import CachedReader
 from periscope_assets.settings import Settings
+from periscope_assets.store import sessions
 from periscope_assets.store.postgres import PostgresStore
 from tests.api.served import PATIENCE, Served
 from tests.app import market
@@ -271,6 +272,17 @@ def test_hostile_values_over_the_wire(served):
     for found in asyncio.run(play()):
         assert found.is_error
         assert "invalid-argument" in found.content[0].text
+
+
+def test_a_call_carries_the_requests_id_to_its_sql(served, monkeypatch):
+    seen = []
+    monkeypatch.setattr(sessions, "commented", lambda query: seen.append(sessions._tags.get()) or query)
+    asked = {"name": "find", "arguments": {}}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": asked}
+    headers = {"X-Request-Id": "agent-7", "Accept": "application/json, text/event-stream"}
+    reply = httpx.post(f"{served.base}/mcp", json=message, headers=headers, timeout=PATIENCE)
+    assert reply.json()["result"]["structuredContent"]["dataset"] == "underlyings"
+    assert " /* request_id='agent-7' */" in seen
 
 
 def test_pages_elsewhere_may_not_call(served):

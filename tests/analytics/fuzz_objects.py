@@ -19,6 +19,7 @@ from periscope_analytics.american_quotes import Options
 from periscope_analytics.calibration import SliceQuotes, fit_essvi, fit_surface
 from periscope_analytics.calibration.served_errors import chained_errors, vol_factor
 from periscope_analytics.calibration.slice import SliceSettings
+from periscope_analytics.event_time import Clock, Shares, shares
 from periscope_analytics.forward import two_sided
 from periscope_analytics.heston import HestonParams
 from periscope_analytics.market import ForwardCurve, OptionChain
@@ -207,6 +208,42 @@ def _american_quotes(rng: Rng, share: float) -> dict[str, Any]:
     return {"mid": mid, "others": (0.99 * mid, 1.01 * mid), "options": options}
 
 
+def clock(rng: Rng, share: float = 0.0) -> Clock:
+    """A clock of days, its weight poisoned."""
+    starts = np.array(["2024-03-22T12:00", "1970-01-01T00:00", "2262-01-01T23:59"], "datetime64[m]")
+    closed = np.array(["2024-03-29", "2024-12-25"], "datetime64[D]")
+    return Clock(rng.choice(starts), closed, poisoned(rng, float(rng.uniform(0.05, 1.0)), share))
+
+
+def _expiries(rng: Rng, world: dict[str, Any], share: float) -> dict[str, Any]:
+    """A term structure of total variance, and events among its expiries."""
+    n = world["k"].size
+    tau = np.cumsum(rng.uniform(0.01, 0.3, n))
+    columns = {"tau": tau, "clock": 0.9 * tau, "w": 0.04 * tau + 0.001, "w_stderr": np.full(n, 1e-4)}
+    made = {name: poisoned(rng, column, 0.1 * share) for name, column in columns.items()}
+    if rng.random() < 0.05:
+        made["w"] = made["w"][1:]
+    return {**made, "at": poisoned(rng, rng.uniform(-0.1, 2.0, int(rng.integers(0, 4))), share)}
+
+
+def _interval(rng: Rng, share: float) -> dict[str, Any]:
+    """Two expiries and events between them."""
+    start = float(rng.uniform(0.0, 1.0))
+    end = start + float(rng.choice([1e-15, 1e-3, 0.01, 0.3, 2.0]))
+    at = pick(rng, None, rng.uniform(start, end, int(rng.integers(1, 4))))
+    return {
+        **{name: poisoned(rng, each, share) for name, each in (("start", start), ("end", end))},
+        "clock": clock(rng, share),
+        "jump": poisoned(rng, 0.0 if at is None else float(rng.uniform(0.0, 0.9)), share),
+        "at": at if at is None else poisoned(rng, at, 0.3 * share),
+    }
+
+
+def _shares(rng: Rng) -> Shares:
+    """How variance comes in an interval with an event."""
+    return shares(0.1, 0.3, clock(rng), float(rng.uniform(0.0, 0.9)), rng.uniform(0.11, 0.3, 2))
+
+
 OWNERS: dict[str, Callable[[Rng], Any]] = {
     "svi.SVIParams": lambda rng: params(rng, "svi.SVIParams", SVIParams),
     "heston.HestonParams": lambda rng: params(rng, "heston.HestonParams", HestonParams),
@@ -227,6 +264,8 @@ OWNERS: dict[str, Callable[[Rng], Any]] = {
     "variance.ModelFree": lambda rng: from_slice(smile(rng)),
     "smiles.Smiles": lambda rng: Smiles(served().params.slices),
     "vol_errors.VolErrors": lambda rng: vol_errors(),
+    "event_time.Clock": lambda rng: clock(rng, float(rng.choice(SHARES))),
+    "event_time.Shares": _shares,
 }
 """Whose methods are called, by class."""
 
@@ -288,6 +327,12 @@ SPECIFIC: dict[str, Callable[[Rng, dict[str, Any], float], dict[str, Any]]] = {
         "start": rng.choice(np.array(["2024-01-02T15:00", "1970-01-01", "NaT"], dtype="datetime64[us]"), 3),
         "end": rng.choice(np.array(["2024-01-02T15:00", "2262-04-11", "NaT"], dtype="datetime64[us]"), 3),
     },
+    "event_time.Clock": lambda rng, world, share: clock(rng, share)._asdict(),
+    "event_time.Shares": lambda rng, world, share: {
+        name: poisoned(rng, column, share) for name, column in _shares(rng)._asdict().items()
+    },
+    "event_time.event_variances": _expiries,
+    "event_time.shares": lambda rng, world, share: _interval(rng, share),
     "forward.weighted_median": lambda rng, world, share: {"value": world["x"], "weight": world["weights"]},
     "market.ForwardCurve": lambda rng, world, share: {
         "tau": poisoned(rng, np.array([0.1, 0.5, 1.0]), 0.3 * share),

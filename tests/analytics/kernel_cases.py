@@ -22,6 +22,7 @@ from periscope_analytics import american, black, kernels, montecarlo
 from periscope_analytics.american_forward import fit_american_forward
 from periscope_analytics.calibration import (
     SliceQuotes,
+    fit_essvi,
     fit_heston,
     fit_sabr,
     fit_sabr_slices,
@@ -174,6 +175,13 @@ def svi() -> list[Any]:
     return [*(each.params.total_variance(k) for each in fits), rmse, flatter]
 
 
+def essvi() -> list[Any]:
+    k = np.linspace(-0.5, 0.4, 12)
+    vol = [0.2 - 0.1 * k + 0.1 * k * k, 0.18 - 0.15 * k + 0.3 * k * k, 0.25 + 0.2 * k]
+    fit = fit_essvi(np.tile(k, 3), np.repeat([0.3, 0.5, 0.6], 12), np.concatenate(vol))
+    return [each.params.total_variance(k) for each in fit.params.slices]
+
+
 def served() -> list[Any]:
     k = np.linspace(-0.5, 0.3, 16)
     chain = []
@@ -197,7 +205,7 @@ def served() -> list[Any]:
 
 
 CASES: list[Callable[[], list[Any]]] = [
-    black_76, implied, americans, parity, heston, alone, paths, sabr, svi, served,
+    black_76, implied, americans, parity, heston, alone, paths, sabr, svi, essvi, served,
 ]  # fmt: skip
 
 

@@ -58,10 +58,10 @@ RECORDS = {
     "calibration.objective.Optimum", "calibration.result.Calibration", "calibration.served.SliceQuotes",
     "calibration.served.ServedCalibration", "calibration.slice.SliceCalibration",
     "calibration.slice.Band", "calibration.svi_surface.SVISurfaceCalibration",
-    "certificate.ServedCertificate", "forward.ForwardFit", "forward.ForwardFits", "forward.Pairs",
-    "implied_vol.ImpliedVol", "montecarlo.Paths", "montecarlo.Estimate", "skew.TermStructure",
-    "slice.Geometry", "slice.Law", "strategy.Outcome", "svi.JumpWings", "svi.Natural",
-    "variance.ModelFree",
+    "certificate.ServedCertificate", "event_time.EventVariances", "forward.ForwardFit",
+    "forward.ForwardFits", "forward.Pairs", "implied_vol.ImpliedVol", "montecarlo.Paths",
+    "montecarlo.Estimate", "skew.TermStructure", "slice.Geometry", "slice.Law", "strategy.Outcome",
+    "svi.JumpWings", "svi.Natural", "variance.ModelFree",
 }  # fmt: skip
 """Plain records of arguments or results: nothing is computed from a number."""
 

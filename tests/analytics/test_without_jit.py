@@ -36,7 +36,7 @@ NOT_REACHED = {
         *("store_kind", "widened"),
     )
 }
-TOLERANCE = {"heston": 1e-9, "alone": 1e-9, "served": 1e-7, "svi": 1e-7, "sabr": 1e-8}
+TOLERANCE = {"heston": 1e-9, "alone": 1e-9, "essvi": 1e-7, "served": 1e-7, "svi": 1e-7, "sabr": 1e-8}
 """Where an iteration, or a sum in another order, leaves more than rounding; elsewhere 1e-12."""
 
 pytestmark = pytest.mark.skipif("NUMBA_DISABLE_JIT" in os.environ, reason="this compares with the compiler")

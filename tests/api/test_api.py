@@ -93,6 +93,26 @@ def test_health_needs_no_store(settings):
     problem(client.get("/v1/surface/SPX"), 503, "store-unavailable")
 
 
+def test_where_the_store_is_is_not_told_to_strangers(tmp_path, caplog):
+    """Nor is its password told to anybody; the log says which server did not answer."""
+    url = "postgresql://reader:canary-pass@127.0.0.1:1/vault"
+    for authentication, is_told in (("required", False), ("none", True)):
+        caplog.clear()
+        home = tmp_path / authentication
+        api = {"authentication": authentication, "log_requests": True}
+        client = client_of(Settings(home=home, database={"url": url}, api=api), None)
+        key = {} if is_told else {"X-API-Key": "psk_0123456789ab_" + "x" * 43}
+        replies = [client.get("/ready"), client.get("/v1/skew/SPX", headers=key)]
+        for reply in replies:
+            problem(reply, 503, "store-unavailable")
+            assert ("vault" in reply.text) == is_told
+            assert reply.headers["retry-after"] == "5"
+        logged = "".join(record.getMessage() for record in caplog.records if "periscope" in record.name)
+        assert "reader@127.0.0.1:1/vault" in logged
+        assert replies[1].json()["request_id"] in logged
+        assert "canary-pass" not in logged + "".join(reply.text for reply in replies)
+
+
 def test_a_store_that_comes_back_is_opened_again(settings, store, monkeypatch):
     def refuse(_):
         raise StoreUnavailableError("no server at 127.0.0.1:1")
@@ -301,6 +321,13 @@ def test_over_http(settings, store):
             json.loads(response.content, parse_constant=lambda name: pytest.fail(f"{name} in JSON"))
             etag = response.headers["etag"]
             assert client.get("/v1/surface/SPX", headers={"If-None-Match": etag}).status_code == 304
+            bare = client.head("/v1/surface/SPX")
+            assert (bare.headers["etag"], bare.headers["content-length"], bare.content) == (
+                etag,
+                response.headers["content-length"],
+                b"",
+            )
+            assert client.get("/v1/surface/SPX").content == response.content
             assert client.get("/v1/surface/SPX", headers={"Host": "evil.example"}).status_code == 403
     finally:
         server.should_exit = True

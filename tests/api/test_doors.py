@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ from periscope_assets.settings import Settings
 from periscope_assets.store.people import People
 from periscope_assets.store.postgres import PostgresStore
 from tests.api.served import PATIENCE, serving
+from tests.api.test_identities import SETTINGS, token
 from tests.conftest import emptied
 
 LIST_TOOLS = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
@@ -41,7 +43,7 @@ def people(database):
 @pytest.fixture(scope="module")
 def base(database, people, tmp_path_factory):
     store = PostgresStore(database)
-    settings = Settings(home=tmp_path_factory.mktemp("home"), api={"authentication": "required"})
+    settings = Settings(home=tmp_path_factory.mktemp("home"), api=SETTINGS)
     with serving(create_app(settings, store, people)) as address:
         yield address
     store.close()
@@ -81,6 +83,23 @@ def test_both_doors_ask_who_comes_and_what_for(base, people, scopes, socket, doo
         key = keys.create(people, LOCAL, name="door", role=Role.VIEWER, scopes=scopes)[1]
     assert socket_status(base, key) == socket
     assert door_status(base, key) == door
+
+
+def test_neither_door_believes_what_no_route_believes(base, people):
+    gone_id, gone = keys.create(people, LOCAL, name="gone", role=Role.ADMIN)
+    keys.revoke(people, LOCAL, gone_id)
+    past = datetime.now(UTC) - timedelta(seconds=1)
+    old = keys.create(people, LOCAL, name="old", role=Role.ADMIN, expires_at=past)[1]
+    bad = {
+        "bad key": "psk_0123456789ab_" + "x" * 43,
+        "revoked": gone,
+        "expired": old,
+        "wrong audience": token(aud="elsewhere"),
+        "alg none": token(signer=None, algorithm="none"),
+    }
+    for name, presented in bad.items():
+        assert (socket_status(base, presented), door_status(base, presented)) == (401, 401), name
+    assert (socket_status(base, token(role="viewer")), door_status(base, token(role="viewer"))) == (101, 200)
 
 
 def test_a_key_that_is_revoked_ends_its_streams(base, people, monkeypatch):

@@ -188,6 +188,19 @@ def test_hostile_values_in_every_parameter(app, address):
                 assert "set-cookie" not in reply.headers
 
 
+ACTS = (
+    *((f"/v1/signals/SIMN/x/{verb}", {"note": "x"}) for verb in ("acknowledge", "reopen")),
+    ("/v1/alerts/acknowledge", {"incident": "x", "hours": 1, "note": "x"}),
+    ("/v1/alerts/reopen", {"incident": "x"}),
+)
+
+
+def refused(reply, value: str) -> None:
+    assert reply.status_code in (413, 422), (reply.request.url, value, reply.text)
+    kind = reply.headers["content-type"]
+    bearable(reply.status_code, kind, reply.text, reply.headers["x-request-id"], value)
+
+
 @pytest.mark.timeout(3600)
 def test_hostile_values_in_bodies_and_headers(address):
     with httpx.Client(base_url=address, timeout=60) as client:
@@ -199,8 +212,11 @@ def test_hostile_values_in_bodies_and_headers(address):
                     {"symbol": value, "legs": value},
                     {"forward": value, "strike": [value]},
                 ):
-                    reply = client.post(path, json=body)
-                    assert reply.status_code in (413, 422), (path, body, reply.text)
+                    refused(client.post(path, json=body), value)
+            for path, body in ACTS:
+                for name in body:
+                    refused(client.post(path, json={**body, name: [value]}), value)
+                    reply = client.post(path, json={**body, name: value})
                     kind = reply.headers["content-type"]
                     bearable(reply.status_code, kind, reply.text, reply.headers["x-request-id"], value)
             said = value.encode("utf-8", "ignore").translate(None, CONTROLS).strip()

@@ -15,6 +15,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.api.main import create_app
+from app.commands import LOCAL, Role, keys
 from periscope_assets.settings import Settings
 from periscope_assets.store.connect import open_reader
 from periscope_assets.store.embedded import EmbeddedServer
@@ -122,7 +123,7 @@ def expected_of(address: str) -> dict[str, dict]:
 
 @pytest.mark.redis
 def test_redis_is_shared_and_its_loss_costs_time_only(store, store_url, tmp_path, redis_port, monkeypatch):
-    monkeypatch.setattr("app.api.content.AWAY_SECONDS", 0.05)
+    monkeypatch.setattr("app.api.shared.AWAY_SECONDS", 0.05)
     market.publish(store)
     url = f"redis://127.0.0.1:{redis_port}/0"
     plain, first, second = (
@@ -158,10 +159,11 @@ def test_bytes_that_are_not_ours_count_as_none(redis_port):
     from redis import Redis
 
     from app.api.content import PREFIX, InRedis
+    from app.api.shared import SharedRedis
 
     with redis(redis_port):
         url = f"redis://127.0.0.1:{redis_port}/0"
-        mine, raw = InRedis(url), Redis.from_url(url)
+        mine, raw = InRedis(SharedRedis(url)), Redis.from_url(url)
         mine.put("a", b"content")
         assert mine.get("a") == b"content"
         stored = raw.get(PREFIX + "a")
@@ -171,6 +173,30 @@ def test_bytes_that_are_not_ours_count_as_none(redis_port):
         raw.set(PREFIX + "b", stored)
         assert mine.get("b") is None
         raw.close()
+
+
+@pytest.mark.redis
+def test_a_rate_holds_for_all_processes_and_for_each_while_redis_is_away(client_of, published, redis_port):
+    people = People(published)
+    key = {"X-API-Key": keys.create(people, LOCAL, name="desk", role=Role.VIEWER)[1]}
+    people.close()
+    rate = {"authentication": "required", "requests_per_minute": 4}
+    both = [client_of(**rate, redis_url=f"redis://127.0.0.1:{redis_port}/0") for _ in range(2)]
+
+    def asked(headers: dict[str, str], times: int) -> list[httpx.Response]:
+        return [both[n % 2].get("/v1/underlyings", headers=headers) for n in range(times)]
+
+    def codes(headers: dict[str, str], times: int) -> list[int]:
+        return [reply.status_code for reply in asked(headers, times)]
+
+    with redis(redis_port) as process:
+        told = [reply.headers["ratelimit"].split(";")[1] for reply in asked(key, 4)]
+        assert told == ["r=3", "r=2", "r=1", "r=0"]
+        assert codes(key, 2) == [429] * 2
+        assert codes({"X-API-Key": "psk_guessed"}, 6) == [401] * 4 + [429] * 2
+        process.kill()
+        process.wait(PATIENCE)
+    assert codes(key, 10) == [200] * 8 + [429] * 2
 
 
 def test_a_publication_is_seen_at_once_and_other_requests_meanwhile_are_right(store, store_url, tmp_path):

@@ -189,12 +189,7 @@ def test_what_is_behind_a_number(client, queries):
 
 
 def test_fields_and_table_choose(client):
-    data = (
-        client.get(f"/v1/chain/{S}?fields=strike,mid_iv,reason&table=chain").json()["data"] if False else None
-    )
-    assert data is None
-    response = client.get(f"/v1/chain/{S}?fields=strike,mid_iv,reason")
-    data = response.json()["data"]
+    data = client.get(f"/v1/chain/{S}?fields=strike,mid_iv,reason").json()["data"]
     assert {*data["chain"][0]} == {"strike", "mid_iv"}
     assert {*client.get(f"/v1/chain/{S}?table=rejected").json()["data"]} == {"rejected"}
 
@@ -220,6 +215,24 @@ def test_pages_are_the_whole_and_pin_what_was_known(client):
     problem(other, 422, "invalid-parameter")
     flipped = cursor[:-2] + ("A" if cursor[-2] != "A" else "B") + cursor[-1]
     problem(client.get(f"/v1/chain/{S}", params={"cursor": flipped}), 422, "invalid-parameter")
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/csv"])
+def test_the_link_leads_to_the_next_page_of_the_same_question(client, accept):
+    path, pages = f"/v1/mispricing/{S}?fields=contract&limit=150", []
+    while path:
+        response = client.get(path, headers={"Accept": accept})
+        assert response.status_code == 200, response.text
+        pages.append(response)
+        following = response.links.get("next")
+        path = following and str(response.url.join(following["url"]))
+    whole = rows_of(client.get(f"/v1/mispricing/{S}"), "mispricings")
+    if accept == "text/csv":
+        got = [line.strip('"') for page in pages for line in page.text.splitlines()[1:]]
+    else:
+        got = [row["contract"] for page in pages for row in rows_of(page, "mispricings")]
+    assert len(pages) > 2
+    assert got == [row["contract"] for row in whole]
 
 
 def test_no_reply_has_more_rows_than_the_limit(client_of):
@@ -454,6 +467,27 @@ def test_bodies_have_a_limit(client_of):
     problem(small.get(f"/v1/skew/{S}?fields=" + "a" * 9000), 414, "uri-too-long")
 
 
-def test_the_guide_names_every_route(client):
+def test_the_guide_names_every_route_and_door(client):
     text = client.get("/llms.txt").text
     assert all(path in text for path in client.get("/openapi.json").json()["paths"])
+    assert all(f" {door}" in text for door in ("/v1/stream", "/mcp"))
+
+
+def test_head_is_get_without_its_body(client):
+    schema = client.get("/openapi.json").json()
+    paths = [path.replace("{symbol}", S) for path, found in schema["paths"].items() if "get" in found]
+    known_at = client.get("/v1/underlyings").json()["known_at"]
+    for path in (*paths, "/openapi.json", "/v1/nothing", f"/v1/surface/{S}?points=x"):
+        params = {"known_at": known_at} if path == "/v1/alerts" else None
+        asked = {"params": params, "headers": {"X-Request-Id": "one", "Accept-Encoding": "br"}}
+        whole, bare = client.get(path, **asked), client.head(path, **asked)
+        assert (bare.status_code, bare.content) == (whole.status_code, b""), path
+        for found in (whole, bare):
+            assert int(found.headers.pop("content-length")) > 0 or path == "/metrics"
+        assert bare.headers == whole.headers, path
+    first = client.head(f"/v1/chain/{S}")
+    again = client.head(f"/v1/chain/{S}", headers={"If-None-Match": first.headers["etag"]})
+    assert (again.status_code, again.headers["etag"]) == (304, first.headers["etag"])
+    assert client.post(f"/v1/chain/{S}").headers["allow"] == "GET, HEAD"
+    problem_of = client.head("/v1/price")
+    assert (problem_of.status_code, problem_of.headers["allow"]) == (405, "POST")

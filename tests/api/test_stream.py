@@ -7,7 +7,7 @@ import json
 import threading
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import psycopg
@@ -18,7 +18,10 @@ from websockets.exceptions import InvalidStatus
 from app.api.main import create_app
 from app.api.stream import messages
 from app.queries.feed import sequence
+from periscope_assets.alerts.incidents import Incident
 from periscope_assets.settings import Settings
+from periscope_assets.store.alerts import AlertLog
+from periscope_assets.store.audit import Act
 from periscope_assets.store.embedded import EmbeddedServer
 from periscope_assets.store.postgres import PostgresStore
 from tests.api.served import PATIENCE, Served
@@ -100,6 +103,7 @@ async def publish(store, *args, **kwargs) -> None:
 
 
 SURFACE = ("vol_surface",)
+ODD = 'run_failed:"quoted" é\\'
 
 
 def test_hello_snapshot_and_updates_in_one_unbroken_sequence(served, store):
@@ -161,6 +165,34 @@ def test_what_was_rejected_is_an_alert(served, store):
         ("vol_surface", "rejected", None)
     ]
     assert heard["prev"] == 0
+
+
+def test_incidents_are_told_at_once_to_who_listens_to_alerts(served, store, database):
+    log, now = AlertLog(database), datetime.now(UTC)
+    raised = [(key, "raised", Incident(key, "Failed.", now).to_details()) for key in ("run_failed:a", ODD)]
+
+    async def play():
+        async with talk(served) as client, talk(served) as other:
+            await client.subscribe("SPX", "NDX", channels=("alerts",))
+            await other.subscribe("SPX")
+            await asyncio.to_thread(log.add_alerts, raised, now)
+            heard = [await client.hear("incidents", "update")]
+            act = Act("key:1", "alerts.acknowledge", ODD)
+            await asyncio.to_thread(
+                lambda: log.add_alert_event(act, incident=ODD, kind="acknowledged", details={"note": "mine"})
+            )
+            heard.append(await client.hear("incidents", "update"))
+            await publish(store)
+            return heard, await other.hear("incidents", "update")
+
+    heard, other = asyncio.run(play())
+    log.close()
+    assert [[(e["incident"], e["event"]) for e in each["events"]] for each in heard] == [
+        [("run_failed:a", "raised"), (ODD, "raised")],
+        [(ODD, "acknowledged")],
+    ]
+    assert {each["href"] for each in heard} == {"/v1/alerts"}
+    assert other["type"] == "update"
 
 
 @pytest.mark.parametrize("restarted", [False, True])

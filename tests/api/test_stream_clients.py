@@ -45,7 +45,7 @@ class Follower:
 
     async def run(self) -> None:
         async for message in self.stream:
-            if message["type"] == "status":
+            if message["type"] in ("status", "incidents"):
                 continue
             self.heard.append(message)
             if self.goal and self.has_arrived():

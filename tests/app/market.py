@@ -231,10 +231,11 @@ def _skew(slices: pd.DataFrame) -> pd.DataFrame:
         "rr_25": -0.042, "bf_25": 0.006, "rr_10": -0.09, "bf_10": 0.015, "slope": -0.4, "curvature": 1.1,
         "forward_iv": 0.16, "model_free_iv": 0.18, "variance_iv": 0.181, "status": "ok",
         "atm_iv_stderr": 2e-4, "rr_25_stderr": 4e-4, "bf_25_stderr": 2e-4, "rr_10_stderr": 6e-4,
-        "bf_10_stderr": 3e-4, "n_history": 0,
+        "bf_10_stderr": 3e-4, "n_history": 0, "event": None, "event_at": None, "event_status": None,
         **dict.fromkeys(
             ["q01", "q05", "q10", "q25", "q50", "q75", "q90", "q95", "q99", "iv_rank", "iv_percentile",
-             "realized_vol", "variance_risk_premium"], np.nan
+             "realized_vol", "variance_risk_premium", "quiet_iv", "event_variance",
+             "event_variance_stderr"], np.nan
         ),
     }  # fmt: skip
     by_expiry = slices[["expiry_at", "forward", "atm_iv"]].assign(
@@ -250,10 +251,15 @@ def _positioning(slices: pd.DataFrame) -> pd.DataFrame:
     absent = [
         *("call_open_interest", "put_open_interest", "call_volume", "put_volume", "put_call_open_interest"),
         *("put_call_volume", "call_gex_usd", "put_gex_usd", "gex_usd", "max_pain_strike"),
-        "most_unusual_ratio",
+        *("most_unusual_ratio", "call_volume_z", "put_volume_z"),
     ]
     return slices[["expiry_at", "expiry", "root", "tau_years"]].assign(
-        **dict.fromkeys(absent, np.nan), n_unusual=0, most_unusual=None, status="no_quote"
+        **dict.fromkeys(absent, np.nan),
+        n_unusual=0,
+        most_unusual=None,
+        status="no_quote",
+        volume_basis=None,
+        n_volume_history=None,
     )
 
 

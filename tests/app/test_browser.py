@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -19,6 +20,7 @@ from app.components.clock import stamp
 from app.queries import Queries
 from app.queries.times import rfc3339
 from periscope_assets.store.postgres import PostgresStore
+from periscope_assets.transforms.surfaces.served import fitted_rows
 from tests.app import market
 from tests.app import simulated_desk as desk
 from tests.conftest import PROJECT, emptied, required
@@ -42,7 +44,8 @@ PATIENCE = 120_000
 PLOTS = "document.querySelectorAll('.js-plotly-plot')"
 SURFACE = f"{PLOTS}[0]"
 SCENE = f"{SURFACE}?._fullLayout?.scene?._scene"
-CAMERA = f"JSON.stringify({SCENE}?.getCamera().eye)"
+CAMERA = f"Object.values({SCENE}?.getCamera().eye ?? {{}}).map(each => each.toFixed(6)).join()"
+HEIGHTS = f"JSON.stringify(Array.from({SURFACE}?._fullData?.[0]?.z ?? [], row => row[0]))"
 DRAWN = f"{PLOTS}.length === 2 && {PLOTS}[1]._fullData?.length > 0 && Boolean({SCENE}?.getCamera)"
 QUIET = """(() => {
   const all = (what) => [...document.querySelectorAll(what)];
@@ -227,26 +230,72 @@ def test_the_colour_is_switched(visit):
     page.wait_for_function(f"{SURFACE}?._fullData?.[0]?.cmin === -3")
 
 
+def test_the_picture_is_saved_by_the_browser(visit):
+    page = visit("/surface?symbol=SIMX")
+    page.wait_for_function(DRAWN)
+    settle(page)
+    page.locator(".st-key-smile .js-plotly-plot").hover()
+    with page.expect_download() as waiting:
+        page.locator(".st-key-smile [data-title^='Download plot']").click()
+    assert waiting.value.suggested_filename == "smile_SIMX.png"
+    assert Path(waiting.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
 def test_the_camera_and_the_scroll_survive_refreshes(visit, store):
+    """Every refresh brings another surface: of one expiry less, or of more than the one before."""
     page = visit("/surface?symbol=SIMX")
     page.wait_for_function(DRAWN)
     settle(page)
     turned = _turn(page)
     page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop = 120")
     scrolled = page.evaluate(SCROLLED)
-    for _ in range(REFRESHES):
-        market.publish(store, "NDX", only=("option_quotes",), revision=f"refresh-{time.time_ns()}")
+    for count in range(REFRESHES):
+        n_expiries = _publish_without(store, count % 3 + 1)
         page.get_by_text(stamp(store.watermark())).first.wait_for()
+        page.wait_for_function(f"{DRAWN} && {SURFACE}._fullData[0].z.length === {n_expiries}")
         page.wait_for_function(f"{CAMERA} === {turned!r}")
         assert page.evaluate(SCROLLED) == scrolled
+    assert page.errors == []
+
+
+def test_the_camera_survives_another_colour_another_axis_and_another_date(visit, store):
+    page = visit("/surface?symbol=SIMX")
+    page.wait_for_function(DRAWN)
+    settle(page)
+    turned = _turn(page)
+    page.get_by_text("mispricing", exact=True).click()
+    page.wait_for_function(f"{SURFACE}?._fullData?.[0]?.cmin === -3 && {CAMERA} === {turned!r}")
+    page.get_by_text("strike", exact=True).first.click()
+    axis = f"{SURFACE}?._fullLayout?.scene?.xaxis?.title?.text.startsWith('strike')"
+    page.wait_for_function(f"{axis} && {CAMERA} === {turned!r}")
+    settle(page)
+    before = page.evaluate(HEIGHTS)
+    _travel(page)
+    page.wait_for_function(f"{DRAWN} && {HEIGHTS} !== {before!r} && {CAMERA} === {turned!r}")
+    assert page.errors == []
+
+
+def _publish_without(store, count: int) -> int:
+    """Publish the last surface anew without its last expiries; return how many are left."""
+    (whole,) = desk.drafts(revision=f"refresh-{time.time_ns()}", only=("vol_surface",))
+    slices = whole.frames["surface_slices"]
+    left = fitted_rows(slices).sort_values("expiry_at").iloc[:-count]
+    store.publish([replace(whole, frames={**whole.frames, "surface_slices": left})], store.fence())
+    return len(left)
+
+
+def _travel(page) -> None:
+    """Choose the earliest snapshot on offer."""
+    page.locator(".st-key-as_of input").click()
+    page.get_by_role("option").last.click()
+    page.wait_for_url(lambda url: "as_of=" in url)
 
 
 def test_travel_to_an_earlier_snapshot_is_in_the_url_and_marked(visit, store):
     page = visit("/term?symbol=SIMX")
     settle(page)
     earlier = Queries(store).recent_snapshots("SIMX", "skew_metrics")[-1]
-    page.locator(".st-key-as_of input").click()
-    page.get_by_role("option").last.click()
+    _travel(page)
     page.wait_for_url(lambda url: f"as_of={rfc3339(earlier.as_of)}" in unquote(url))
     page.get_by_text("pinned in time").first.wait_for()
     page.get_by_text(earlier.version[:12]).first.wait_for()
@@ -273,7 +322,7 @@ def _turn(page, attempts: int = 8) -> str:
         box = page.locator(".js-plotly-plot").first.bounding_box()
         page.mouse.move(box["x"] + 250, box["y"] + 280)
         page.mouse.down()
-        page.mouse.move(box["x"] + 330, box["y"] + 300, steps=6)
+        page.mouse.move(box["x"] + 330, box["y"] + 280, steps=6)
         page.mouse.up()
         with contextlib.suppress(page.timeout_error):
             page.wait_for_function(f"{SCENE} && {CAMERA} !== {before!r}", timeout=10_000)

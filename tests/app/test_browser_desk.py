@@ -144,6 +144,8 @@ def test_the_page_is_drawn_and_readable_light_and_dark_wide_and_narrow(visit, tm
     assert page.evaluate(CONTRAST) == []
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_function(f"{WIDTH} <= 390")
+    _settle(page)
+    _keep_picture(page, tmp_path_factory, f"{name}-narrow")
     assert page.errors == []
 
 

@@ -203,6 +203,7 @@ def test_positioning_sums_are_the_published_ones(queries):
     test = run("positioning", symbol="SPX")
     assert frame_of(test, "max_pain_strike")["gex_usd"].tolist() == published["gex_usd"].tolist()
     assert figure(test, "Unusual") == f"{len(answer.frames['unusual'])}"
+    assert figure(test, "Busy expiries") == "–"
     assert "dealers to be long every call" in told(test)
 
 

@@ -274,3 +274,34 @@ def test_what_was_known_at_a_final_time_is_asked_once(published):
         assert reader.symbols("vol_surface", known_at=known_at) == ["SPX"]
         assert len(reader.recent("vol_surface", ["SPX"], known_at=known_at)) == 1
     assert asked.count("head") == asked.count("symbols") == asked.count("recent") == 5
+
+
+def test_figures_of_several_publications_are_read_once(published):
+    reader = CachedReader(published)
+    entries = [reader.head("skew_metrics", "SPX")]
+    first = reader.history(entries, "skew_metrics", ("atm_iv",))
+    published.close()
+    assert reader.history(entries, "skew_metrics", ("atm_iv",)).equals(first)
+
+
+def test_snapshots_are_counted_as_they_are_served(store, queries):
+    market.publish(store)
+    market.publish(store, revision="2", only=("vol_surface",))
+    market.publish(store, as_of=market.AS_OF + DAY, only=("option_quotes", "vol_surface"))
+    status = queries.status().frames["status"].set_index("dataset")
+    for dataset, row in status.iterrows():
+        assert row["n_snapshots"] == len(queries.snapshots("SPX", dataset)), dataset
+        assert row["as_of"] == queries.snapshots("SPX", dataset)[0].as_of
+    assert queries.underlyings().frames["underlyings"]["n_snapshots"].tolist() == [2]
+    first = min(entry.known_at for entry in queries.snapshots("SPX", "option_quotes"))
+    assert store.counts("vol_surface", known_at=first - DAY) == {}
+
+
+def test_a_page_is_of_one_moment_whatever_is_published_while_it_is_drawn(store, queries):
+    market.publish(store)
+    page = queries.of_one_moment()
+    before = page.surface("SPX")
+    market.publish(store, revision="2")
+    assert page.surface("SPX").version == before.version
+    assert page.chain("SPX").known_at == before.known_at
+    assert queries.surface("SPX").version != before.version

@@ -84,6 +84,30 @@ def test_with_data_it_shows_numbers_and_no_complaint(opened, page):
     assert test.header[0].value
 
 
+@pytest.mark.parametrize(
+    ("page", "state"),
+    [
+        *((page, {}) for page in SYMBOL_PAGES),
+        *(("surface", {"view": view}) for view in ("heat", "density", "local_vol")),
+        ("health", {"part": "vendor"}),
+    ],
+)
+def test_every_chart_has_words_and_a_table_for_who_can_not_see_it(opened, page, state):
+    opened("full")
+    test = run(page, symbol="SPX", **state)
+    charts = [each.proto.alt for each in test.get("plotly_chart")]
+    assert all(len(alt) > 20 for alt in charts)
+    assert len(set(charts)) == len(charts)
+    tables = len(test.dataframe) + sum(each.label.startswith("Numbers") for each in test.expander)
+    assert tables >= min(len(charts), 1)
+    assert charts or page == "health"
+
+
+def test_settings_have_no_pickers_of_data(opened):
+    opened("full")
+    assert not [each for each in run("settings").selectbox if each.label in ("Symbol", "Known at")]
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_each_part_of_data_health_is_drawn(opened, part):
     opened("full")

@@ -7,7 +7,8 @@ import pytest
 
 from app.queries.chain import join_quotes, unpack_rejected
 from app.queries.surface import surface_grid_points
-from periscope_assets.charts import smile, smile_png, surface_3d
+from app.views.term.columns import table
+from periscope_assets.charts import smile, smile_png, surface_3d, term_structure
 from periscope_assets.charts.theme import DARK, LIGHT
 from tests.app import market
 
@@ -29,6 +30,22 @@ def one_expiry(frames, grid):
     rejected = unpack_rejected(frames["option_quotes"]["quarantined_quotes"], vols)
     moment = grid["expiry_at"].iloc[-1]
     return tuple(frame[frame["expiry_at"] == moment] for frame in (chain, grid, rejected))
+
+
+def test_events_show_beside_a_term_structure_where_they_are_told(frames):
+    rows = frames["skew_metrics"]["skew_metrics"]
+    expiries, tenors = (rows[rows["basis"] == each] for each in ("expiry", "constant_maturity"))
+    names = [trace.name for trace in term_structure(expiries, tenors).data]
+    assert "ATM without events" not in names
+    assert not {"quiet_iv", "event", "event_move", "event_status"} & set(table(expiries))
+    told = {"quiet_iv": 0.14, "event": "2026-03-18 FOMC", "event_variance": 0.0004, "event_status": "ok"}
+    expiries = expiries.assign(**told)
+    quiet = {trace.name: trace for trace in term_structure(expiries, tenors).data}["ATM without events"]
+    assert np.asarray(quiet.y) == pytest.approx(14.0)
+    shown = table(expiries)
+    assert shown["event_move"].tolist() == pytest.approx([2.0] * len(expiries))
+    assert shown["quiet_iv"].tolist() == pytest.approx([14.0] * len(expiries))
+    assert set(shown["event"]) == {"2026-03-18 FOMC"}
 
 
 @pytest.mark.parametrize("x", ["log_moneyness", "strike", "delta"])

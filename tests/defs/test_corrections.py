@@ -47,13 +47,14 @@ def served_bid(pipeline, known_at=None):
     return None if head is None else float(pipeline.store.rows(head, "options_snapshots")["bid"].iloc[0])
 
 
-def test_a_correction_supersedes_and_its_withdrawal_publishes_the_old_content_anew(pipeline, lake):
+@pytest.mark.parametrize("days", [5, 60])
+def test_a_correction_supersedes_and_its_withdrawal_publishes_the_old_content_anew(pipeline, lake, days):
     land(lake, payload(61.2))
     assert build(pipeline) == ["published", "published"]
     first = pipeline.store.head("option_quotes", "SIMX")
 
-    # Three sessions later, the vendor sends a corrected file of the same snapshot.
-    corrected = land(lake, payload(61.5, FIRST + timedelta(days=4)))
+    # Three sessions later, or much later, the vendor sends a corrected file of the same snapshot.
+    corrected = land(lake, payload(61.5, FIRST + timedelta(days=days)))
     assert build(pipeline) == ["published", "published"]
     second = pipeline.store.head("option_quotes", "SIMX")
     assert second.supersedes == first.publication_id
@@ -61,7 +62,7 @@ def test_a_correction_supersedes_and_its_withdrawal_publishes_the_old_content_an
     assert served_bid(pipeline) == 61.5
     assert served_bid(pipeline, known_at=first.known_at) == 61.2
 
-    withdrawals.withdraw(lake, corrected, FIRST + timedelta(days=5))
+    withdrawals.withdraw(lake, corrected, FIRST + timedelta(days=days + 1))
     assert build(pipeline) == ["published", "published"]
     third = pipeline.store.head("option_quotes", "SIMX")
     assert third.version == first.version
@@ -117,3 +118,16 @@ def test_quotes_from_the_future_of_their_receipt_are_refused(pipeline, lake):
     (made,) = pipeline.build("option_quotes", ["SIMX"], SESSION, "run")
     assert made.outcome == "rejected"
     assert made.quality["quarantined_clock_skew"] == made.quality["n_raw"] == 1
+
+
+def test_what_follows_a_rejected_surface_says_so_and_by_which_criterion(pipeline, lake):
+    land(lake, payload(61.2))
+    upstream = ("rate_curve", "forward_curve", "implied_vols", "vol_surface")
+    assert build(pipeline, *CHAIN, *upstream)[-1] == "rejected"
+    (grid,) = pipeline.build("surface_grid", ["SIMX"], SESSION, "run")
+    (sabr,) = pipeline.build("sabr_fit", ["SIMX"], SESSION, "run")
+    for made in (grid, sabr):
+        assert (made.outcome, made.cause) == ("failed", "rejected_input")
+        assert "vol_surface was rejected (too_few_strikes: no expiry could be fitted)" in made.error
+    (signals,) = pipeline.build("trade_signals", ["SIMX"], SESSION, "run")
+    assert (signals.outcome, signals.cause) == ("failed", "missing_input")

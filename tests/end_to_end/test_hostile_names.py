@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from app.cli import app
 from app.terminal import ingest as command
 from periscope_analytics.conventions import check_symbol
 from periscope_assets.defs.partitions import read_key
+from periscope_assets.pipeline.dropped import Folder
 from periscope_assets.settings import Settings
 from periscope_assets.sources import files
 from periscope_assets.sources.base import RawPayload, SourceError
@@ -76,8 +78,6 @@ def test_keys_of_the_lake(symbol, tmp_path):
 
 
 def samples_time():
-    from datetime import UTC, datetime
-
     return datetime(2026, 1, 2, 20, tzinfo=UTC)
 
 
@@ -87,6 +87,9 @@ CONTENTS = {
     "deribit currency": (samples.DERIBIT, ",BTC,95380", ",{},95380"),
     "cboe contract": (samples.CBOE, ",SPX230915C04500000", ",{}230915C04500000"),
     "yahoo contract": (samples.YAHOO, "SPY260821C00770000", "{}260821C00770000"),
+    "massive contract": (samples.BY_LAYOUT["massive"], "O:SPY260618C", "O:{}260618C"),
+    "cboe option": (samples.BY_LAYOUT["cboe"], '"SPX260618C', '"{}260618C'),
+    "deribit instrument": (samples.BY_LAYOUT["deribit"], '"BTC-19JUN26-77000-C', '"{}-19JUN26-77000-C'),
 }
 
 
@@ -184,5 +187,9 @@ def test_links_are_not_followed(tmp_path, capsys):
     assert "secret" not in shown.out
     assert "link.csv" not in shown.out
     assert "is a link" in shown.err
+    lake, now = Lake(str(tmp_path / "lake")), datetime.now(UTC)
+    looked = Folder(str(folder), settle_seconds=-60).look(lake, None, now, 9)
+    assert [one.name for one in looked.landed] == ["real.csv"]
+    assert list(looked.refused) == ["link.csv"]
     with pytest.raises(command.UserError, match="is a link"):
         command.wanted("generic", None, None, None, None, folder / "link.csv")

@@ -23,7 +23,9 @@ BODY_FAULTS = ("cut_json", "missing_results", "html")
 """Whole answers that are not what was asked for."""
 WIRE_FAULTS = ("too_many", "server_error", "slow", "reset", "gzip_lies", "cut_chunks")
 """No answer, or a broken one."""
-PAGE_FAULTS = ("repeated_page", "overlap", "loop")
+SHORT_FAULTS = ("early_end", "skipped_page")
+"""Pages of the chain that lead past others."""
+PAGE_FAULTS = ("repeated_page", "overlap", "loop", *SHORT_FAULTS)
 """Pages that are well formed and do not make one chain."""
 ADDRESS_FAULTS = ("other_origin", "downgrade")
 """A next page elsewhere."""
@@ -129,6 +131,9 @@ class Massive:
         last = len(self.pages[self.faulty_path]) - 1
         self.faulty_page = self.draw.randrange(1, last)
         self.flavour = self.draw.randrange(4)
+        if self.fault in SHORT_FAULTS:
+            self.faulty_path = samples.SNAPSHOT_PATH
+            self.faulty_page = self.draw.randrange(len(self.pages[self.faulty_path]) - 2)
 
     def __call__(self, handler: Handler) -> None:
         asked = urlsplit(handler.path)
@@ -210,6 +215,13 @@ class Massive:
         handler.send(
             self.body(handler, path, number, next_url=f"{handler.server.origin}{path}?cursor={back}")
         )
+
+    def early_end(self, handler: Handler, path: str, number: int) -> None:
+        handler.send(self.body(handler, path, number, next_url=None))
+
+    def skipped_page(self, handler: Handler, path: str, number: int) -> None:
+        address = f"{handler.server.origin}{path}?cursor={number + 2}"
+        handler.send(self.body(handler, path, number, next_url=address))
 
     def other_origin(self, handler: Handler, path: str, number: int) -> None:
         own = handler.server.origin

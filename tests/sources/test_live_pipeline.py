@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 
@@ -15,6 +16,7 @@ from periscope_assets.pipeline.landing import Landed, land
 from periscope_assets.settings import RateSettings, Settings, SourceSettings
 from periscope_assets.sources import files
 from periscope_assets.sources.base import RawPayload, SourceError
+from periscope_assets.sources.layouts import massive_snapshot
 from periscope_assets.sources.opening import open_rates, open_source
 from periscope_assets.sources.tracing import trace
 from periscope_assets.sources.transport import Policy
@@ -41,6 +43,13 @@ def served(store_url, lake) -> Iterator[PostgresStore]:
     made.close()
 
 
+@dataclass
+class Asked:
+    """What a vendor must know of a request to make its body."""
+
+    server: replay.Server
+
+
 def pipeline(store: PostgresStore, lake: Lake, vendor: str, treasury: str | None = None) -> Pipeline:
     chosen = SourceSettings(
         kind="massive", key=SecretStr(samples.KEY), url=vendor, requests_per_second=1000, completeness=0.5
@@ -51,8 +60,8 @@ def pipeline(store: PostgresStore, lake: Lake, vendor: str, treasury: str | None
         Settings(source=chosen, rates=rate_settings),
         store,
         lake,
-        open_source(chosen, clock, lambda: 0.5, PATIENCE),
-        open_rates(rate_settings, clock, lambda: 0.5, PATIENCE),
+        open_source(chosen, clock, lambda: 0.5, PATIENCE, lake.land),
+        open_rates(rate_settings, clock, lambda: 0.5, PATIENCE, lake.land),
     )
 
 
@@ -92,6 +101,31 @@ def test_a_failing_vendor_publishes_nothing_and_its_answers_are_kept(served, lak
     ]
     assert any(b"Down for maintenance" in content for content in kept)
     assert any(content.startswith(b'{"periscope_answers"') for content in kept)
+
+
+def test_answers_rest_in_the_lake_even_if_we_fail_in_the_middle(served, lake, monkeypatch):
+    """A mistake of ours in reading the second page, as a kill there, loses nothing that had come."""
+    original, vendor = massive_snapshot.read_page, replay.Massive(5)
+
+    def stumble(payload: RawPayload) -> object:
+        if payload.name == "snapshot-0002.json":
+            raise AttributeError("ours")
+        return original(payload)
+
+    monkeypatch.setattr(massive_snapshot, "read_page", stumble)
+    with replay.serving(vendor) as server:
+        (raw,) = pipeline(served, lake, server.origin).build("raw_chain", ["SPY"], TODAY, "run")
+        pages = [vendor.body(Asked(server), samples.SNAPSHOT_PATH, number) for number in range(2)]
+    assert raw.outcome == FAILED
+    assert [lake.read_raw(sha256(page).hexdigest()) for page in pages] == pages
+
+
+def test_a_page_that_is_no_table_of_the_treasurys_is_kept(served, lake):
+    sorry = b"<html>Sorry</html>"
+    with replay.serving(lambda handler: handler.send(sorry)) as server:
+        (curve,) = pipeline(served, lake, server.origin, server.origin).build("rate_curve", [], TODAY, "run")
+    assert curve.outcome == FAILED
+    assert lake.read_raw(sha256(sorry).hexdigest()) == sorry
 
 
 def test_the_treasurys_curve_is_published_with_the_bytes_it_came_from(served, lake):

@@ -137,6 +137,27 @@ def test_a_body_that_fails_its_check_is_asked_for_again_and_kept():
     assert kept == seen
 
 
+def test_every_whole_answer_is_kept_before_anything_is_read_out_of_it():
+    clock, order = Stepped().clock, []
+    bucket, breaker = TokenBucket(1000, 1000, clock), CircuitBreaker("vendor", 100, 60, clock)
+
+    def check(payload: RawPayload) -> None:
+        order.append(("read", payload.content))
+        raise BadBodyError("vendor: not this")
+
+    def keep(content: bytes) -> None:
+        order.append(("kept", content))
+
+    with (
+        replay.serving(answering(500, 200)) as server,
+        Transport("vendor", server.origin, clock, lambda: 0.5, bucket, breaker, FAST, keep=keep) as made,
+        pytest.raises(BadBodyError),
+    ):
+        get(made, check=check)
+    body = b'{"fine": true}'
+    assert order == [("kept", body), ("read", body)] * 2
+
+
 def test_bodies_are_capped_before_and_after_decompression():
     policy = Policy(attempts=2, timeout_seconds=1, max_bytes=100_000)
     bomb = gzip.compress(b"\0" * 10_000_000)

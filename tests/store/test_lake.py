@@ -261,6 +261,13 @@ def test_no_credentials_name_their_variables(bucket, monkeypatch, tmp_path):
         Lake("s3://some/where", endpoint_url=bucket).check()
 
 
+def test_a_lake_of_another_format_is_left_alone(lake):
+    lake.check()
+    lake._objects.replace("lake.json", b'{"format": 2}')
+    with pytest.raises(LakeUnavailableError, match="has format 2, this periscope reads 1; use the version"):
+        lake.check()
+
+
 def test_a_file_in_place_of_the_folder_is_named(tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(LakeUnavailableError, match="it must be a folder"):

@@ -122,3 +122,14 @@ def test_what_only_the_community_licence_may_is_left_alone_under_the_other(any_u
         with pytest.raises(DBAPIError, match="license") as caught:
             migrate.compress(connection)
     assert caught.value.orig.sqlstate == "0A000"
+
+
+@pytest.mark.timescale
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("any_url", ["timescale"], indirect=True)
+def test_what_is_set_up_for_compression_is_left_alone(any_url, monkeypatch):
+    """Every process that opens the store asks: altering tables each time would wait for all their users."""
+    with engine_of(any_url).connect() as connection:
+        assert migrate._compressed(connection) == set()
+        monkeypatch.setattr(migrate, "_compressed", lambda _: set(tables.PER_CONTRACT_TABLES))
+        migrate.compress(connection)

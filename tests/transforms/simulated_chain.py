@@ -62,13 +62,17 @@ def conformed(result: StageResult) -> StageResult:
 
 
 def chain_of(
-    parsed: ParsedChain, rate: float = RATE, dividends: list[tuple[str, float]] | None = None
+    parsed: ParsedChain,
+    rate: float = RATE,
+    dividends: list[tuple[str, float]] | None = None,
+    event_time: dict[str, Any] | None = None,
 ) -> Chain:
     accepted = chains.accept(parsed.rows, parsed.symbol, parsed.as_of, parsed.n_raw, parsed.spot)
     settings = {
         "zero_rates": {1.0: rate},
         "dividends": dividends or [],
         "signals": SignalSettings().model_dump(),
+        "event_time": event_time or {},
     }
     return Chain(parsed.symbol, parsed.as_of, conformed(accepted), settings, rate)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -118,6 +119,26 @@ def test_nothing_to_fit_is_rejected(chain):
     assert result.status == "rejected"
     assert result.frames["surface_certificates"].iloc[0]["status"] == "too_few_strikes"
     assert set(result.frames["surface_slices"]["status"]) == {"too_few_strikes"}
+    assert result.quality["rejected_by"].startswith("too_few_strikes")
+
+
+@pytest.mark.parametrize(
+    ("found", "criterion"),
+    [
+        ({"n_butterfly": 3}, "butterfly: 3"),
+        ({"n_calendar": 2}, "calendar: 2"),
+        ({"mass_error": 1e-5}, "mass"),
+        ({"right_wing": 2.5}, "wings"),
+        ({"min_g": -0.1}, "density"),
+    ],
+)
+def test_a_rejection_names_its_criterion(chain, found, criterion, monkeypatch):
+    own = slices.certify_served
+    broken = lambda surface: replace(own(surface), is_free=False, **found)  # noqa: E731
+    monkeypatch.setattr(slices, "certify_served", broken)
+    result = surface(chain)
+    assert result.status == "rejected"
+    assert result.quality["rejected_by"].startswith(criterion)
 
 
 def test_nodes_are_those_of_the_market_within_their_errors(chain, truth):

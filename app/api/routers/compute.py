@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from app.api.deps import AskDep, check_parameters
 from app.api.observed import Metrics
+from app.api.openapi import reading
 from app.api.schemas import ComputedReply, RowsReply, StrategyAsked, StrategyLeg
 from app.queries import UNITS, InvalidParameterError
 from app.queries.pricing import Computed, price, vols
@@ -27,6 +28,7 @@ from app.queries.times import parse_time
 router = APIRouter(prefix="/v1", tags=["compute"], dependencies=[Depends(check_parameters)])
 _NUMBERS = {"oneOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}, "minItems": 1}]}
 _FLAGS = {"oneOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "boolean"}, "minItems": 1}]}
+_LEG = {"kind": "call", "quantity": 1.0, "strike": 6900.0, "price": 118.4, "price_stderr": 0.3, "delta": 0.47}
 _ONE = {"forward": 6877.41, "strike": [6700, 6900], "tau_years": 0.134, "is_call": [False, True]}
 
 
@@ -69,7 +71,7 @@ async def implied_vols(request: Request) -> Response:
     return await _computed(request, "implied_vol", vols)
 
 
-@router.post("/strategy", response_model=RowsReply)
+@router.post("/strategy", response_model=RowsReply, **reading("strategy", "legs", _LEG))
 def strategy(ask: AskDep, asked: StrategyAsked) -> Response:
     """Value legs on the served surface: cost, greeks, profile, break-evens, odds and scenarios."""
     legs = [_leg(number, leg) for number, leg in enumerate(asked.legs)]

@@ -6,6 +6,8 @@ data.
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -15,7 +17,11 @@ from app.api.observed import Metrics
 from app.api.schemas import Health, Readiness
 
 router = APIRouter(tags=["operations"])
-_TEXT = {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}}
+
+
+def _text(example: str) -> dict[int | str, dict[str, Any]]:
+    content = {"text/plain": {"schema": {"type": "string"}, "example": example}}
+    return {200: {"content": content}}
 
 
 @router.get("/health")
@@ -31,14 +37,14 @@ async def ready(request: Request) -> Readiness:
     return Readiness(status="ready", known_at=await freshness.watermark())
 
 
-@router.get("/metrics", response_class=Response, responses=_TEXT)  # type: ignore[arg-type]
+@router.get("/metrics", response_class=Response, responses=_text("websocket_connections_active 3.0\n"))
 def metrics(request: Request) -> Response:
     """Return counts and durations in Prometheus' text format."""
     kept: Metrics = request.app.state.metrics
     return Response(kept.exposition(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-@router.get("/llms.txt", response_class=Response, responses=_TEXT)  # type: ignore[arg-type]
+@router.get("/llms.txt", response_class=Response, responses=_text("# Periscope\n"))
 def llms_txt(request: Request) -> Response:
     """Return what a language model needs to know before it asks."""
     return Response(guide(request.app.openapi()), media_type="text/plain; charset=utf-8")

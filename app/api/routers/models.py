@@ -22,7 +22,8 @@ router = APIRouter(prefix="/v1", tags=["models"], dependencies=[Depends(check_pa
 
 TERM = (
     *("basis", "tenor_days", "expiry_at", "forward", "atm_iv", "atm_iv_stderr", "forward_iv"),
-    *("model_free_iv", "variance_iv", "status"),
+    *("model_free_iv", "variance_iv", "quiet_iv", "event", "event_variance", "event_variance_stderr"),
+    *("event_status", "status"),
 )
 _SKEW = {"basis": "constant_maturity", "tenor_days": 30.0, "rr_25": -0.042, "rr_25_stderr": 4e-4}
 _HESTON = {"v0": 0.021, "kappa": 2.9, "theta": 0.045, "sigma": 0.9, "rho": -0.72, "grade": "a"}

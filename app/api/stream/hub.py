@@ -16,7 +16,7 @@ from typing import Any
 from app.api.observed import logger
 from app.api.stream import messages
 from app.api.stream.board import Channel, Listener
-from app.queries.feed import Feed, Topic, grouped, sequence
+from app.queries.feed import ALERTS, Feed, Topic, grouped, sequence
 from periscope_assets.store.repository import LedgerEntry, StoreUnavailableError
 
 MOST_CHANNELS = 4096
@@ -123,8 +123,10 @@ class Hub:
         while not self._stop.is_set():
             try:
                 feed = self._open()
-                for _ in feed.listen(self._stop):
+                for incidents in feed.listen(self._stop):
                     self._catch_up(feed)
+                    if incidents:
+                        self._run(self._warn(incidents))
                     pause = _FIRST_PAUSE
             except StoreUnavailableError as error:
                 self._run(self._away(str(error)))
@@ -177,6 +179,13 @@ class Hub:
                 self._broadcast(messages.message("status", trace_id, state="live", detail="", seq=self.seq))
             self.state = "live"
             self.went_live.set()
+
+    async def _warn(self, incidents: Sequence[str]) -> None:
+        """Tell whoever listens to alerts of any symbol what happened to incidents."""
+        content = messages.incidents(incidents, messages.new_trace())
+        channels = [each for topic, each in self._channels.items() if topic.channel == ALERTS]
+        for listener in {each for channel in channels for each in channel.listeners}:
+            listener.offer(None, 0, content)
 
     async def _away(self, reason: str) -> None:
         if self.state != "degraded":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
@@ -102,6 +103,11 @@ def snapshot(topic: Topic, seq: int, served: LedgerEntry | None) -> bytes:
     """Return where a topic stands: its last sequence number, and what is served as known then."""
     entry = None if served is None else told(served, topic)
     return message("snapshot", new_trace(), **_of(topic), seq=seq, entry=entry)
+
+
+def incidents(events: Sequence[str], trace_id: str) -> bytes:
+    """Return what happened to incidents, given as JSON; they are of no symbol and have no sequence."""
+    return message("incidents", trace_id, events=[json.loads(each) for each in events], href="/v1/alerts")
 
 
 def error(trace_id: str, request_id: str, code: str, detail: str, reply_to: str | None = None) -> bytes:

@@ -56,7 +56,8 @@ def _freshness(queries: Queries, scope: Scope) -> None:
     now = clock.now()
     st.subheader("By dataset and symbol", anchor=False)
     st.caption(
-        "✓ published · ⚠ stale · ✗ rejected · ∅ withdrawn · ○ no session; beside it the market time's age."
+        "✓ published · ⚠ stale · ✗ rejected · ∅ withdrawn · ○ no session, each with the age of its market "
+        "time; a dot where the dataset is not made."
     )
     st.dataframe(
         data.matrix(answer, now),
@@ -66,6 +67,7 @@ def _freshness(queries: Queries, scope: Scope) -> None:
         key="matrix",
         height="content",
     )
+    st.subheader("Publications", anchor=False)
     extent = setup.extent()
     rows = data.assets(answer, now, cache.dagster_url(), everything=extent == setup.EVERY)
     if rows.empty:

@@ -21,7 +21,7 @@ COLUMNS = {
     "atm_iv_change": _column.NumberColumn(
         "Δ ATM", format="%+.2f", help="Change of ATM 30d against the session before, vol points."
     ),
-    "trend": _column.LineChartColumn("45 days", help="ATM 30d of each session of the last 45 days."),
+    "trend": _column.LineChartColumn("45 days", width=90, help="ATM 30d of the sessions of 45 days."),
     "iv_rank": _column.NumberColumn(
         "IV rank", format="%.0f", help=f"ATM 30d between its least (0) and greatest (100) of a year. {_SHORT}"
     ),

@@ -25,6 +25,9 @@ EXPIRIES = {
     "call_volume": _number("Calls traded", "Contracts traded in the session."),
     "put_volume": _number("Puts traded", "Contracts traded in the session."),
     "put_call_volume": _number("P/C volume", "Puts over calls, traded.", "%.2f"),
+    "call_volume_z": _number("Calls z", "Calls traded against earlier sessions, in deviations.", "%+.1f"),
+    "put_volume_z": _number("Puts z", "Puts traded against earlier sessions, in deviations.", "%+.1f"),
+    "volume_basis": _column.TextColumn("Against", help="Sessions of this expiry, or of like maturities."),
     "gex_usd": _column.NumberColumn(
         "Gamma exposure USD", format="compact", help="For a move of 1 %: dealers long calls and short puts."
     ),

@@ -10,6 +10,7 @@ import pandas as pd
 from app.queries import Answer
 from app.queries.times import rfc3339
 from app.views.positioning.setup import EVERY
+from periscope_assets.transforms.surfaces.activity import UNUSUAL_Z
 
 DAYS_PER_YEAR = 365.0
 ABSENT = "–"
@@ -38,7 +39,7 @@ def max_pain(rows: pd.DataFrame) -> tuple[float | None, str]:
     known = rows[rows["max_pain_strike"].notna()]
     if known.empty:
         return None, ""
-    return float(known["max_pain_strike"].iloc[0]), f"{known['expiry'].iloc[0]:%d %b %Y}"
+    return float(known["max_pain_strike"].iloc[0]), f"{known['expiry'].iloc[0]:%d %b}"
 
 
 def figures(rows: pd.DataFrame) -> list[Figure]:
@@ -59,7 +60,16 @@ def figures(rows: pd.DataFrame) -> list[Figure]:
          "Listed strike at which all open contracts are worth least at settlement."),
         ("Unusual", f"{int(rows['n_unusual'].sum()):,}",
          "Contracts that traded more than twice their open interest."),
+        ("Busy expiries", _busy(rows),
+         f"Expiries whose calls or puts trade {UNUSUAL_Z:g} deviations above their own earlier sessions."),
     ]  # fmt: skip
+
+
+def _busy(rows: pd.DataFrame) -> str:
+    known = rows[rows["volume_basis"].notna()]
+    if known.empty:
+        return ABSENT
+    return f"{int((known[['call_volume_z', 'put_volume_z']].max(axis=1) > UNUSUAL_Z).sum()):,}"
 
 
 def money(value: float | None) -> str:

@@ -24,6 +24,8 @@ ASSUMPTIONS = """
 - **Max pain** takes every open contract as held to settlement. It is a fact about positions, not a forecast.
 - **Unusual** is a contract that traded more than twice its open interest, and at least 100 times: new
   interest, which way round is not known.
+- **Busy** is an expiry whose volume stands out from its own sessions of the five weeks before, or, where it
+  has too few, from those of expiries of like maturity: the z-scores below. Five sessions are the least.
 """
 
 
@@ -49,7 +51,7 @@ def _page(queries: Queries, scope: Scope) -> None:
     rows = data.of_expiry(answer, expiry)
     with st.container(horizontal=True):
         for label, value, note in data.figures(rows):
-            st.metric(label, value, help=note, width=140)
+            st.metric(label, value, help=note, width=145)
     _strikes(queries, answer, expiry, count)
     _unusual(answer, expiry)
     _expiries(answer)
@@ -74,9 +76,7 @@ def _strikes(queries: Queries, answer: Answer, expiry: str, count: str) -> None:
             plot.strikes_figure(answer, expiry, count, (spot, pain), look()),
             key="by_strike",
             alt=f"{setup.COUNTS[count]} of {answer.symbol} by strike; its numbers are in the table below it.",
-            name=f"{answer.symbol}_strikes",
-            numbers=strikes,
-            columns=columns.STRIKES,
+            name=f"{answer.symbol}_{count}",
         )
     with right:
         st.subheader("Gamma exposure by strike", anchor=False)
@@ -84,11 +84,12 @@ def _strikes(queries: Queries, answer: Answer, expiry: str, count: str) -> None:
             chart.draw(
                 plot.gamma_figure(answer, expiry, spot, look()),
                 key="gamma",
-                alt=f"Gamma exposure of {answer.symbol} by strike; its numbers are in the table beside it.",
+                alt=f"Gamma exposure of {answer.symbol} by strike; its numbers are in the table below it.",
                 name=f"{answer.symbol}_gamma",
             )
         else:
             absence.nothing("Gamma needs open interest and a fitted surface; one of them is missing here.")
+    chart.table(strikes, name=f"{answer.symbol}_strikes", columns=columns.STRIKES, label="Numbers by strike")
 
 
 def _spot(queries: Queries, answer: Answer) -> float | None:

@@ -2,8 +2,8 @@
 
 What belongs here: from the page's frames to the shared charts. What does not: the charts themselves, widgets.
 
-Figures are kept as one object: the browser keeps the camera only while a figure's text stays the same, and a
-figure that was built and one that was copied differ in the order of their members.
+Figures are kept as one object: the browser replaces a figure whose text changed, and a figure that was built
+and one that was copied differ in the order of their members.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from periscope_assets import charts
 
 
 def surface_figure(page: Page, choice: Choice, look: str) -> go.Figure:
-    """Return the 3D surface; its camera stays as long as symbol and axis do."""
+    """Return the 3D surface; its camera stays whatever it shows."""
     return kept(
         ("surface", versions(page.surface, page.beside), choice, look),
         lambda: charts.surface_3d(
             page.points,
             x=choice.axis,
             look=look,
-            uirevision=f"{page.surface.symbol}-{choice.axis}",
+            uirevision="surface",
             shade=SHADES.get(choice.colour),
         ),
     )

@@ -11,8 +11,11 @@ import pandas as pd
 
 from periscope_analytics.calibration import fit_essvi
 from periscope_analytics.errors import Status
+from periscope_analytics.smiles import Smiles
 from periscope_analytics.surface import Smile, VolSurface
-from periscope_assets.transforms.frames import Floats, finite, numbers
+from periscope_analytics.svi import SVIParams
+from periscope_assets.transforms.expiries import is_labelled
+from periscope_assets.transforms.frames import Floats, numbers
 from periscope_assets.transforms.models.heston import HESTON_FIT, MIN_TAU, params_of
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
 from periscope_assets.transforms.surfaces import svi
@@ -37,7 +40,8 @@ def compute(snapshot: Snapshot) -> StageResult:
     the least to the greatest vol; nodes without a served vol have none.
     """
     nodes = snapshot.inputs["surface_grid"]["surface_nodes"]
-    nodes = nodes[(nodes["axis"] == "delta") & nodes["coordinate"].isin(DELTAS)].reset_index(drop=True)
+    at_delta = is_labelled(nodes["axis"], "delta") & np.isin(numbers(nodes, "coordinate"), DELTAS)
+    nodes = nodes.take(np.flatnonzero(at_delta)).reset_index(drop=True)
     surface = snapshot.inputs["vol_surface"]
     k, tau = numbers(nodes, "log_moneyness"), numbers(nodes, "tau_years")
     known = np.isfinite(k)
@@ -64,12 +68,12 @@ def compute(snapshot: Snapshot) -> StageResult:
             "status": np.where(some, Status.OK.label, Status.OUT_OF_RANGE.label),
         }
     )
-    width = 1e4 * (frame["high_iv"] - frame["low_iv"])
+    width = 1e4 * (high - low)[some & np.isfinite(high - low)]
     quality = {
         "n_nodes": len(frame),
         "n_bands": int(some.sum()),
-        "median_width_bps": finite(width.median()),
-        "greatest_width_bps": finite(width.max()),
+        "median_width_bps": float(np.median(width)) if width.size else None,
+        "greatest_width_bps": float(width.max()) if width.size else None,
     }
     return StageResult({TABLE: frame}, quality)
 
@@ -88,7 +92,9 @@ def _svi(slices: pd.DataFrame) -> VolSurface | None:
     rows = usable(slices)
     if rows.empty:
         return None
-    smiles = [Smile(svi.params_of(row), float(row["tau_years"])) for _, row in rows.iterrows()]
+    parameters = zip(*(numbers(rows, name).tolist() for name in svi.PARAMETERS), strict=True)
+    taus = numbers(rows, "tau_years").tolist()
+    smiles = [Smile(SVIParams(*each), tau) for each, tau in zip(parameters, taus, strict=True)]
     return VolSurface(smiles, numbers(rows, "forward").tolist())
 
 
@@ -97,10 +103,9 @@ def _essvi(slices: pd.DataFrame) -> VolSurface | None:
     if rows.empty:
         return None
     served = served_of(rows).slices
-    k = np.concatenate([np.sqrt(each.atm_total_variance) * _POINTS for each in served])
-    vol = np.concatenate([each.iv(np.sqrt(each.atm_total_variance) * _POINTS) for each in served])
-    tau = np.repeat([each.tau for each in served], len(_POINTS))
-    fit = fit_essvi(k, tau, vol)
+    smiles, row = Smiles(served), np.repeat(np.arange(len(served)), len(_POINTS))
+    k = np.sqrt(smiles.atm_total_variance)[row] * np.tile(_POINTS, len(served))
+    fit = fit_essvi(k, smiles.taus[row], smiles.iv(row, k))
     return fit.params.surface() if fit.params is not None else None
 
 

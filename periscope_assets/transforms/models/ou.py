@@ -14,7 +14,8 @@ import pandas as pd
 from periscope_analytics.calibration import fit_ou
 from periscope_analytics.errors import Status
 from periscope_analytics.ou import OUParams
-from periscope_assets.transforms.frames import Floats, finite
+from periscope_assets.transforms.expiries import is_labelled
+from periscope_assets.transforms.frames import Floats, finite, numbers
 from periscope_assets.transforms.stage import FIGURES, Input, Snapshot, Stage, StageResult
 
 TABLE = "ou_calibrations"
@@ -35,14 +36,15 @@ def compute(snapshot: Snapshot) -> StageResult:
     ``no_history``; where the path does not revert, ``unidentified``.
     """
     metrics = snapshot.inputs["skew_metrics"]["skew_metrics"]
-    month = metrics[(metrics["basis"] == "constant_maturity") & (metrics["tenor_days"] == TENOR_DAYS)]
+    fixed = is_labelled(metrics["basis"], "constant_maturity")
+    month = metrics.iloc[np.flatnonzero(fixed & (numbers(metrics, "tenor_days") == TENOR_DAYS))]
     past = snapshot.inputs[HISTORY.key][FIGURES] if HISTORY.key in snapshot.inputs else pd.DataFrame()
     rows = [_row(name, month, past) for name in SERIES]
     frame = pd.DataFrame(rows, columns=_COLUMNS)
     scores = {f"{row['series']}_z": finite(row["z_score"]) for row in rows}
     quality = {
-        "n_fitted": int((frame["status"] == "ok").sum()),
-        "n_observations": int(frame["n_observations"].max()),
+        "n_fitted": sum(row["status"] == Status.OK.label for row in rows),
+        "n_observations": max(row["n_observations"] for row in rows),
         **scores,
     }
     return StageResult({TABLE: frame}, quality)

@@ -202,8 +202,8 @@ def _taken(tests: list[bool], codes: Ints) -> Bools:
     return np.asarray(np.array(tests, dtype=np.bool_).take(codes), dtype=np.bool_)
 
 
-def _parity_forwards(facts: Facts) -> pd.Series:
-    """Return the rough forward of each group that has enough strikes quoted on both sides."""
+def _parity_forwards(facts: Facts) -> tuple[Ints, Floats]:
+    """Return the groups with enough strikes quoted on both sides, ascending, and their rough forwards."""
     use = np.flatnonzero(facts.is_two_sided & (facts.strike > 0))
     order = use[np.lexsort((facts.is_call[use], facts.strike[use], facts.groups[use]))]
     put, call = order[:-1], order[1:]
@@ -218,16 +218,20 @@ def _parity_forwards(facts: Facts) -> pd.Series:
     difference, strike = mid[call] - mid[put], facts.strike[call]
     with np.errstate(divide="ignore", invalid="ignore"):
         forward = np.where(facts.is_coin[call], strike / (1 - difference), strike + difference)
-    pairs = pd.DataFrame({"group": facts.groups[call], "near": np.abs(difference), "forward": forward})
-    pairs = pairs[np.isfinite(forward) & (forward > 0)].sort_values(["group", "near"], kind="stable")
-    nearest = pairs[pairs.groupby("group").cumcount() < _NEAREST].groupby("group")["forward"]
-    found: pd.Series = nearest.median()[nearest.size() >= _FEWEST]
-    return found
+    sound = np.flatnonzero(np.isfinite(forward) & (forward > 0))
+    by = sound[np.lexsort((np.abs(difference)[sound], facts.groups[call][sound]))]
+    names, first, sizes = np.unique(facts.groups[call][by], return_index=True, return_counts=True)
+    nearest = np.full((len(names), _NEAREST), np.nan)
+    for i in range(_NEAREST):
+        has = sizes > i
+        nearest[has, i] = forward[by[first[has] + i]]
+    enough = sizes >= _FEWEST
+    return names[enough], np.nanmedian(nearest[enough], axis=1)
 
 
-def _spread(groups: Ints, forwards: pd.Series, otherwise: float) -> Floats:
-    if not len(forwards):
+def _spread(groups: Ints, forwards: tuple[Ints, Floats], otherwise: float) -> Floats:
+    known, values = forwards
+    if not len(known):
         return np.full(len(groups), otherwise)
-    known = forwards.index.to_numpy()
     at = np.minimum(np.searchsorted(known, groups), len(known) - 1)
-    return np.where(known[at] == groups, forwards.to_numpy()[at], otherwise)
+    return np.where(known[at] == groups, values[at], otherwise)

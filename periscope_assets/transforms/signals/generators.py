@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.special import ndtr
 
 from periscope_analytics.ou import OUParams
+from periscope_assets.transforms.expiries import is_labelled
 from periscope_assets.transforms.frames import MAD_TO_SIGMA, Floats, numbers
 from periscope_assets.transforms.models.ou import TENOR_DAYS
 
@@ -40,6 +41,7 @@ _NEAR_DAYS = (15.0, 45.0)
 _AT_MONEY = 0.8
 _LEAST_TENORS = 4
 _DAY = np.timedelta64(1, "D")
+DAYS = 365.0
 
 
 class Market(NamedTuple):
@@ -58,7 +60,7 @@ def relative_value(mispricings: pd.DataFrame, as_of: pd.Timestamp) -> Candidates
     difference, half, error, money = (
         numbers(mispricings, name) for name in ("difference", "half_spread_iv", "stderr", "edge_usd")
     )
-    size = np.where((mispricings["status"] == "ok").to_numpy(), np.abs(difference), np.nan)
+    size = np.where(is_labelled(mispricings["status"], "ok"), np.abs(difference), np.nan)
     days, at = _days(mispricings, as_of)
     edge = size - half
     rows = np.flatnonzero((edge > error) & np.isfinite(money))
@@ -123,13 +125,15 @@ def mean_reversion(fits: pd.DataFrame, market: Market) -> Candidates:
     return _columns(found, MEAN_REVERSION, "Value", "its expected")
 
 
-def term_structure(metrics: pd.DataFrame, market: Market) -> Candidates:
+def term_structure(metrics: pd.DataFrame, market: Market, as_of: pd.Timestamp) -> Candidates:
     """Return forward vols that stand out from their neighbours along the curve of constant maturities.
 
     Fair is the line through the forward vols before and after, each at the middle of its span. The cost of a
     forward vol is that of the two vols that make it. The scale takes in the robust spread of all distances.
+    What the calendar's events bring is no dislocation: the line is one of forward variance without them, and
+    their variance is part of what is fair. Spans with an event that the expiries don't tell are left out.
     """
-    fixed = (metrics["basis"] == "constant_maturity").to_numpy()
+    fixed = is_labelled(metrics["basis"], "constant_maturity")
     days, vol, error, forward = (
         numbers(metrics, name)[fixed] for name in ("tenor_days", "atm_iv", "atm_iv_stderr", "forward_iv")
     )
@@ -144,11 +148,15 @@ def term_structure(metrics: pd.DataFrame, market: Market) -> Candidates:
     near = np.append(0.0, vol[:-1] * days[:-1]) / (forward * span)
     stderr = np.hypot(far * error, near * np.append(0.0, error[:-1]))
     cost = (far + near) * market.half_spread_iv
+    events = _event_variance(metrics, as_of, start, days) / (span / DAYS)
+    quiet = np.sqrt(np.where(forward**2 > events, forward**2 - events, np.nan))
     inner = np.arange(1, len(days) - 1)
     share = (middle[inner] - middle[inner - 1]) / (middle[inner + 1] - middle[inner - 1])
-    fair = forward[inner - 1] + share * (forward[inner + 1] - forward[inner - 1])
+    line = quiet[inner - 1] + share * (quiet[inner + 1] - quiet[inner - 1])
+    fair = np.where(events[inner] > 0.0, np.sqrt(line**2 + events[inner]), line)
     off = forward[inner] - fair
-    scale = np.hypot(stderr[inner], MAD_TO_SIGMA * float(np.median(np.abs(off))))
+    distances = np.abs(off[np.isfinite(off)])
+    scale = np.hypot(stderr[inner], MAD_TO_SIGMA * float(np.median(distances) if distances.size else np.nan))
     found = []
     for j, i in enumerate(inner.tolist()):
         read = float(forward[i]), float(fair[j]), float(stderr[i]), float(scale[j])
@@ -156,6 +164,20 @@ def term_structure(metrics: pd.DataFrame, market: Market) -> Candidates:
         name = f"FWD {start[i]:.0f}d-{days[i]:.0f}d"
         found.append(_series(name, float(days[i]), read, paid, float(off[j] / scale[j])))
     return _columns(found, TERM_STRUCTURE, "Forward vol", "its neighbours'")
+
+
+def _event_variance(metrics: pd.DataFrame, as_of: pd.Timestamp, start: Floats, end: Floats) -> Floats:
+    """Return the total variance of the calendar's events in each span of days; NaN where one is not told."""
+    total = np.zeros(len(end))
+    told = metrics["event_at"].notna().to_numpy() if "event_at" in metrics else np.zeros(1, np.bool_)
+    if not told.any():
+        return total
+    rows = metrics[told]
+    days, _ = _days(rows.assign(expiry_at=rows["event_at"]), as_of)
+    known = (rows["event_status"] == "ok").to_numpy()
+    for day, variance in zip(days, np.where(known, numbers(rows, "event_variance"), np.nan), strict=True):
+        total[(start < day) & (day <= end)] += variance
+    return total
 
 
 def confidence(score: Floats) -> Floats:

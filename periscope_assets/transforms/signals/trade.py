@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from periscope_assets.transforms.expiries import is_labelled
 from periscope_assets.transforms.models.ou import OU_FIT, SKEW
 from periscope_assets.transforms.models.ou import TABLE as OU_TABLE
 from periscope_assets.transforms.signals import generators
@@ -38,7 +39,7 @@ def compute(snapshot: Snapshot) -> StageResult:
     parts = [
         generators.relative_value(mispricings, as_of),
         generators.mean_reversion(snapshot.inputs["ou_fit"][OU_TABLE], market),
-        generators.term_structure(metrics, market),
+        generators.term_structure(metrics, market, as_of),
     ]
     names = (*generators.NAMES, *generators.NUMBERS)
     candidates = {name: np.concatenate([part[name] for part in parts]) for name in names}
@@ -63,7 +64,7 @@ def _quality(
     weighed: Candidates, mispricings: pd.DataFrame, state: str
 ) -> dict[str, float | int | str | bool | None]:
     pending = weighed["state"] == PENDING
-    n_priced = int((mispricings["status"] == "ok").sum())
+    n_priced = int(is_labelled(mispricings["status"], "ok").sum())
     by_contract = int((weighed["generator"] == generators.RELATIVE_VALUE).sum())
     told = Counter(weighed["direction"][pending]) + Counter(weighed["generator"][pending])
     return {

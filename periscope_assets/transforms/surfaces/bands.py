@@ -6,7 +6,8 @@ forward, and why the others don't. What does not: fits (``served``, ``svi``), ro
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -84,13 +85,22 @@ def read(vols: pd.DataFrame, forwards: pd.DataFrame) -> Contracts:
     )  # fmt: skip
 
 
-def slice_quotes(contracts: Contracts, where: slice, tau: float) -> tuple[NDArray[np.intp], SliceQuotes]:
-    """Return which contracts of an expiry a fit may use, and their bands."""
-    used = where.start + np.flatnonzero(contracts.status[where] == Status.OK)
-    k = contracts.k[used]
-    strike, call = np.exp(k), k >= 0.0
-    bid, ask = (black.price(1.0, strike, tau, vol[used], call) for vol in (contracts.low, contracts.high))
-    return used, SliceQuotes(tau, k, bid, ask)
+def slice_quotes(
+    contracts: Contracts, wheres: Sequence[slice], taus: Sequence[float]
+) -> list[tuple[NDArray[np.intp], SliceQuotes]]:
+    """Return, for each of these expiries, which contracts a fit may use, and their bands."""
+    places = [each.start + np.flatnonzero(contracts.status[each] == Status.OK) for each in wheres]
+    if not places:
+        return []
+    used, ends = np.concatenate(places), np.cumsum([0, *(each.size for each in places)])
+    k, tau = contracts.k[used], np.repeat(taus, np.diff(ends))
+    sides = np.concatenate([contracts.low[used], contracts.high[used]])
+    twice = [np.tile(each, 2) for each in (np.exp(k), tau, k >= 0.0)]
+    bid, ask = np.split(black.price(1.0, twice[0], twice[1], sides, twice[2]), 2)
+    return [
+        (place, SliceQuotes(tau, k[begin:end], bid[begin:end], ask[begin:end]))
+        for place, tau, (begin, end) in zip(places, taus, pairwise(ends.tolist()), strict=True)
+    ]
 
 
 _REFUSED_THOUGH_QUOTED = [

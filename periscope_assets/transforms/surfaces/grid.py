@@ -6,6 +6,7 @@ expiries don't enclose. What does not: the surface and its errors (``served``).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +17,10 @@ from periscope_analytics.errors import Status
 from periscope_analytics.slice import SliceParams
 from periscope_analytics.smiles import Smiles
 from periscope_analytics.vol_errors import VolErrors
-from periscope_assets.transforms.frames import Bools, Floats, counts, finite, numbers
+from periscope_assets.transforms.frames import Bools, Floats, finite, numbers
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
-from periscope_assets.transforms.surfaces.served import errors_of, fitted_rows, served_of
+from periscope_assets.transforms.surfaces.event_time import shares_of
+from periscope_assets.transforms.surfaces.served import fitted_rows, read_fitted
 from periscope_assets.transforms.surfaces.slices import SURFACE_ROWS, SURFACE_SLICES
 
 TABLE = "surface_nodes"
@@ -52,17 +54,27 @@ class Surface:
     """Published rows of a surface, ready to be read at any maturity."""
 
     def __init__(self, slices: pd.DataFrame) -> None:
-        rows = fitted_rows(slices)
-        self.served, self.errors = served_of(rows), errors_of(rows)
+        self.rows = rows = fitted_rows(slices)
+        self.served, self.errors = read_fitted(rows)
         self._taus = numbers(rows, "tau_years")
         self._log_forwards = np.log(numbers(rows, "forward"))
         spread = numbers(rows, "atm_iv") * np.sqrt(self._taus)
+        self._shares = shares_of(rows)
         self._ends = numbers(rows, "k_min") / spread, numbers(rows, "k_max") / spread
 
     def quoted(self, *expiries: int) -> tuple[float, float]:
         """Return the log-moneyness between which all these expiries are quoted, in total vols."""
         low, high = (ends[list(expiries)] for ends in self._ends)
         return float(low.max()), float(high.min())
+
+    def _slice(self, after: int, tau: float) -> SliceParams:
+        """Return the slice of a maturity, total variance at the forward coming as events and clock say."""
+        shares = self._shares[after]
+        if shares is None or self._taus[after] == tau:
+            return self.served.slice_at(tau)
+        start = self._taus[after - 1]
+        even = start + shares.at(tau) * (self._taus[after] - start)
+        return replace(self.served.slice_at(float(even)), tau=tau)
 
     def tenor(self, tau: float) -> Tenor | None:
         """Return a maturity, None where the expiries don't enclose it."""
@@ -71,7 +83,7 @@ class Surface:
         after = int(np.searchsorted(self._taus, tau))
         around = [after] if self._taus[after] == tau else [after - 1, after]
         return Tenor(
-            self.served.slice_at(tau),
+            self._slice(after, tau),
             float(np.exp(np.interp(tau, self._taus, self._log_forwards))),
             self.quoted(*around),
         )
@@ -109,7 +121,7 @@ def compute(snapshot: Snapshot) -> StageResult:
             "status": status,
         }
     )
-    return StageResult({TABLE: frame}, _quality(frame))
+    return StageResult({TABLE: frame}, _quality(columns["iv"], columns["iv_stderr"], status, n))
 
 
 def _nodes(tenors: list[Tenor], errors: VolErrors) -> tuple[tuple[Floats, ...], Bools]:
@@ -129,18 +141,21 @@ def _nodes(tenors: list[Tenor], errors: VolErrors) -> tuple[tuple[Floats, ...], 
     return (forward, k, forward * np.exp(k), iv, stderr), inside
 
 
-def _quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
-    good = frame[frame["status"] == "ok"]
-    at_money = frame[(frame["axis"] == "moneyness") & (frame["coordinate"] == 1.0)]
-    vols = dict(zip(TENORS_DAYS, at_money["iv"].tolist(), strict=True))
-    errors = dict(zip(TENORS_DAYS, at_money["iv_stderr"].tolist(), strict=True))
+def _quality(
+    iv: Floats, stderr: Floats, status: np.ndarray, n: int
+) -> dict[str, float | int | str | bool | None]:
+    """Return the figures of nodes of which `n` make a maturity."""
+    good, told = status == Status.OK.label, np.unique(status.astype(str), return_counts=True)
+    at_money = len(DELTAS) + int(np.flatnonzero(MONEYNESS == 1.0)[0])
+    vols, errors = iv.reshape(-1, n)[:, at_money].tolist(), stderr.reshape(-1, n)[:, at_money].tolist()
+    known = stderr[good & np.isfinite(stderr)]
     return {
-        "n_nodes": len(frame),
-        **counts(frame["status"], "n_status"),
-        "n_tenors": int(frame.loc[frame["status"] != "out_of_range", "tenor_days"].nunique()),
-        "median_stderr_bps": finite(1e4 * good["iv_stderr"].median()),
-        **{f"atm_iv_{days}d": finite(vol) for days, vol in vols.items()},
-        "atm_iv_30d_stderr_bps": finite(1e4 * errors[_MONTH]),
+        "n_nodes": len(status),
+        **{f"n_status_{label}": int(count) for label, count in zip(*told, strict=True)},
+        "n_tenors": int(np.any((status != Status.OUT_OF_RANGE.label).reshape(-1, n), axis=1).sum()),
+        "median_stderr_bps": 1e4 * float(np.median(known)) if known.size else None,
+        **{f"atm_iv_{days}d": finite(vol) for days, vol in zip(TENORS_DAYS, vols, strict=True)},
+        "atm_iv_30d_stderr_bps": finite(1e4 * errors[TENORS_DAYS.index(_MONTH)]),
     }
 
 

@@ -1,6 +1,7 @@
 """Positioning: open interest, volume and gamma by expiry.
 
-What belongs here: the table ``positioning`` and its assumptions. What does not: vols (``vols``, ``served``).
+What belongs here: the table ``positioning`` and its assumptions. What does not: vols (``vols``, ``served``),
+volume against its own history (``activity``).
 
 Assumptions. Open interest is of the prior session, as exchanges publish it. Dealers are taken to be long
 calls and short puts: with them reversed the sign of ``gex_usd`` turns. Gamma is Black's at the served
@@ -21,6 +22,8 @@ from periscope_analytics.errors import Status
 from periscope_analytics.smiles import Smiles
 from periscope_assets.transforms.expiries import places
 from periscope_assets.transforms.frames import Bools, Floats, flags, numbers
+from periscope_assets.transforms.stage import Frames
+from periscope_assets.transforms.surfaces import activity
 from periscope_assets.transforms.surfaces.served import fitted_rows, served_of
 
 TABLE = "positioning"
@@ -29,8 +32,13 @@ _UNUSUAL_RATIO, _UNUSUAL_VOLUME = 2.0, 100.0
 _ONE_PERCENT = 0.01
 
 
-def rows(quotes: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
+def rows(
+    quotes: pd.DataFrame, slices: pd.DataFrame, smiles: Smiles | None = None, history: Frames | None = None
+) -> pd.DataFrame:
     """Return a row for each row of ``surface_slices``.
+
+    `smiles`, where the caller has them, are those of the fitted rows by time, others may follow. `history`
+    has earlier rows of this table (``activity.HISTORY``), against which volume is held.
 
     Status ``ok``; the slice's own where there is no vol for gamma; ``no_quote`` where the vendor gives
     neither volume nor open interest.
@@ -39,7 +47,7 @@ def rows(quotes: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
     expiry = places(quotes, ordered)
     order = np.argsort(expiry, kind="stable")
     ends = np.searchsorted(expiry[order], np.arange(len(ordered) + 1))
-    gamma = _gammas(ordered, quotes, order, ends)
+    gamma = _gammas(ordered, quotes, order, ends, smiles)
     names = ("strike", "volume", "open_interest")
     strike, volume, held = (numbers(quotes, name)[order] for name in names)
     call, contract = flags(quotes, "is_call")[order], quotes["contract"].to_numpy()[order]
@@ -53,7 +61,8 @@ def rows(quotes: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
             row["status"] = Status.OK.label if np.isfinite(row["gex_usd"]) else statuses[i]
         found.append(row)
     named = {name: ordered[name].array for name in ("expiry_at", "expiry", "root", "tau_years")}
-    return pd.DataFrame({**named, **{name: [row[name] for row in found] for name in _COLUMNS}})
+    frame = pd.DataFrame({**named, **{name: [row[name] for row in found] for name in _COLUMNS}})
+    return frame.assign(**activity.columns(frame, history))
 
 
 def by_contract(quotes: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
@@ -98,16 +107,23 @@ def quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
     }
 
 
-def _gammas(slices: pd.DataFrame, quotes: pd.DataFrame, order: np.ndarray, ends: np.ndarray) -> Floats:
+def _gammas(
+    slices: pd.DataFrame,
+    quotes: pd.DataFrame,
+    order: np.ndarray,
+    ends: np.ndarray,
+    given: Smiles | None = None,
+) -> Floats:
     """Return gamma of every quote by its multiplier, per USD squared of forward; NaN without a slice."""
     gamma, strike = np.full(len(order), np.nan), numbers(quotes, "strike")[order]
     units = numbers(quotes, "multiplier")[order]
     fitted = fitted_rows(slices)
     if fitted.empty:
         return gamma
-    smiles, taus = Smiles(served_of(fitted).slices), numbers(slices, "tau_years")
-    place = np.minimum(np.searchsorted(smiles.taus, taus), len(smiles) - 1)
-    count = np.where(smiles.taus[place] == taus, np.diff(ends), 0)
+    smiles, taus = given or Smiles(served_of(fitted).slices), numbers(slices, "tau_years")
+    known = numbers(fitted, "tau_years")
+    place = np.minimum(np.searchsorted(known, taus), known.size - 1)
+    count = np.where(known[place] == taus, np.diff(ends), 0)
     at = np.concatenate([np.arange(begin, begin + n) for begin, n in zip(ends, count, strict=False)])
     by_expiry = [numbers(slices, name) for name in ("tau_years", "forward", "discount")]
     tau, forward, discount = (np.repeat(column, count) for column in by_expiry)

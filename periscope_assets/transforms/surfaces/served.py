@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from periscope_analytics.calibration.served import SliceQuotes, fit_surface
+from periscope_analytics.calibration.served import fit_surface
 from periscope_analytics.calibration.served_errors import chained_errors, vol_factors, vols_with_errors
-from periscope_analytics.calibration.slice import SliceCalibration, band
+from periscope_analytics.calibration.slice import SliceCalibration
 from periscope_analytics.calibration.slice import SliceSettings as Settings
 from periscope_analytics.errors import Status
 from periscope_analytics.served import ServedSurface
@@ -29,6 +29,7 @@ from periscope_assets.transforms.surfaces.bands import Codes, Contracts, slice_q
 FITTED = (Status.OK, Status.BORROWED_SHAPE, Status.NOT_CONVERGED)
 """Statuses of expiries that have a slice of their own."""
 
+_FITTED_LABELS = frozenset(each.label for each in FITTED)
 _CHOSEN = Settings()
 
 
@@ -73,7 +74,7 @@ def fit(contracts: Contracts, forwards: pd.DataFrame) -> Fitted:
     tau, has_forward = numbers(forwards, "tau_years"), (forwards["status"] == "ok").to_numpy()
     relative = numbers(forwards, "forward_stderr") / numbers(forwards, "forward")
     places = [(i, each) for i, each in enumerate(contracts.expiries()) if has_forward[i]]
-    bands = [slice_quotes(contracts, where, float(tau[i])) for i, where in places]
+    bands = slice_quotes(contracts, [where for _, where in places], [float(tau[i]) for i, _ in places])
     quotes = [each for _, each in bands]
     found = fit_surface(quotes, _CHOSEN)
     slices: list[SliceCalibration | None] = [None] * len(tau)
@@ -83,7 +84,7 @@ def fit(contracts: Contracts, forwards: pd.DataFrame) -> Fitted:
     n = len(contracts.k)
     empty = Fitted(
         None, None, slices, status, np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, np.bool_),
-        _refused(contracts, status, bands),
+        _refused(contracts, status, [used for used, _ in bands], found.slices),
     )  # fmt: skip
     if found.params is None:
         return empty
@@ -100,21 +101,29 @@ def served_of(slices: pd.DataFrame) -> ServedSurface:
     ValueError
         If no row has parameters.
     """
-    return ServedSurface.from_dict({"slices": fitted_rows(slices)["params"].tolist()})
+    return read_fitted(fitted_rows(slices))[0]
 
 
 def errors_of(slices: pd.DataFrame) -> VolErrors:
     """Return the errors of the vols of published rows of ``surface_slices``."""
-    rows = fitted_rows(slices)
-    factors = [np.array(each["factor"], dtype=np.float64) for each in rows["errors"]]
-    return VolErrors(numbers(rows, "tau_years").tolist(), numbers(rows, "atm_iv").tolist(), factors)
+    return read_fitted(fitted_rows(slices))[1]
+
+
+def read_fitted(rows: pd.DataFrame) -> tuple[ServedSurface, VolErrors]:
+    """Return surface and errors of the rows that :func:`fitted_rows` gives."""
+    factors = [np.array(each["factor"], dtype=np.float64) for each in rows["errors"].tolist()]
+    errors = VolErrors(numbers(rows, "tau_years").tolist(), numbers(rows, "atm_iv").tolist(), factors)
+    return ServedSurface.from_dict({"slices": rows["params"].tolist()}), errors
 
 
 def fitted_rows(slices: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of ``surface_slices`` that have parameters, by time to settlement."""
-    return slices[slices["status"].isin([each.label for each in FITTED])].sort_values(
-        "tau_years", ignore_index=True
-    )
+    kept = np.array([status in _FITTED_LABELS for status in slices["status"].tolist()], dtype=np.bool_)
+    rows = np.flatnonzero(kept)
+    order = rows[np.argsort(numbers(slices, "tau_years")[rows], kind="stable")]
+    if len(order) == len(slices) and np.all(order[1:] > order[:-1]):
+        return slices.reset_index(drop=True)
+    return slices.take(order).reset_index(drop=True)
 
 
 def _rungs(slices: Sequence[SliceCalibration | None], forwards: Sequence[Status]) -> list[Status]:
@@ -132,16 +141,19 @@ def _rungs(slices: Sequence[SliceCalibration | None], forwards: Sequence[Status]
 
 
 def _refused(
-    contracts: Contracts, status: Sequence[Status], bands: Sequence[tuple[NDArray[np.intp], SliceQuotes]]
+    contracts: Contracts,
+    status: Sequence[Status],
+    seen: Sequence[NDArray[np.intp]],
+    fits: Sequence[SliceCalibration],
 ) -> Codes:
     code = contracts.status.copy()
     for where, rung in zip(contracts.expiries(), status, strict=True):
         if rung not in FITTED:
             mine = code[where]
             mine[mine == Status.OK] = rung
-    for used, quotes in bands:
+    for used, one in zip(seen, fits, strict=True):
         if used.size and code[used[0]] == Status.OK:
-            code[used[~band(*quotes[1:], _CHOSEN).used]] = Status.ABOVE_MAXIMUM
+            code[used[~one.quotes.used]] = Status.ABOVE_MAXIMUM
     return code
 
 

@@ -8,7 +8,7 @@ differences, and where today stands in its history. What does not: the metrics' 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -21,10 +21,10 @@ from periscope_analytics.vol_errors import VolErrors
 from periscope_assets.transforms.forwards import QUOTES
 from periscope_assets.transforms.frames import Floats, finite, numbers
 from periscope_assets.transforms.stage import Snapshot, Stage, StageResult
-from periscope_assets.transforms.surfaces import positioning
+from periscope_assets.transforms.surfaces import activity, positioning
+from periscope_assets.transforms.surfaces.event_time import EVENTS, quiet_vols
 from periscope_assets.transforms.surfaces.grid import DAYS, TENORS_DAYS, Surface
 from periscope_assets.transforms.surfaces.history import BARS, HISTORY, Standing, realized_vols, standings
-from periscope_assets.transforms.surfaces.served import fitted_rows
 from periscope_assets.transforms.surfaces.slices import SURFACE_ROWS, SURFACE_SLICES
 from periscope_assets.transforms.surfaces.strip import strip_variances
 
@@ -58,19 +58,21 @@ def compute(snapshot: Snapshot) -> StageResult:
     """
     slices = snapshot.inputs["vol_surface"][SURFACE_SLICES]
     quotes = snapshot.inputs["option_quotes"]["options_snapshots"]
-    fitted, surface = fitted_rows(slices), Surface(slices)
+    surface = Surface(slices)
+    fitted = surface.rows
     strips = strip_variances(fitted, quotes)
     past = standings(snapshot.inputs.get(HISTORY.key))
     realized = realized_vols(snapshot.inputs.get(BARS.key), TENORS_DAYS)
-    rows = [
-        *_rows([*_by_expiry(surface, fitted, strips)], surface.errors, {}, {}),
-        *_rows([*_by_tenor(surface, fitted, strips)], surface.errors, past, realized),
-    ]
+    tenors = [*_by_expiry(surface, fitted, strips), *_by_tenor(surface, fitted, strips)]
+    smiles = Smiles([each.params for each in tenors])
+    rows = _rows(tenors, smiles, surface.errors, past, realized)
+    for row, quiet, event in zip(rows, quiet_vols(fitted), _events(fitted), strict=False):
+        row |= {"quiet_iv": quiet, **event}
     frame = pd.DataFrame(rows, columns=_COLUMNS)
-    held = positioning.rows(quotes, slices)
-    return StageResult(
-        {TABLE: frame, positioning.TABLE: held}, {**_quality(frame), **positioning.quality(held)}
-    )
+    traded = snapshot.inputs.get(activity.HISTORY.key)
+    held = positioning.rows(quotes, slices, smiles, traded)
+    figures = {**positioning.quality(held), **activity.quality(held, traded)}
+    return StageResult({TABLE: frame, positioning.TABLE: held}, {**_quality(rows), **figures})
 
 
 def _by_expiry(surface: Surface, fitted: pd.DataFrame, strips: np.ndarray) -> Iterator[_Tenor]:
@@ -78,7 +80,7 @@ def _by_expiry(surface: Surface, fitted: pd.DataFrame, strips: np.ndarray) -> It
     for i, params in enumerate(surface.served.slices):
         at = fitted["expiry_at"].iloc[i]
         yield _Tenor(
-            "expiry", params.tau * DAYS, at, params, forwards[i], surface.quoted(i), strips[i] / params.tau
+            _EXPIRY, params.tau * DAYS, at, params, forwards[i], surface.quoted(i), strips[i] / params.tau
         )
 
 
@@ -91,16 +93,23 @@ def _by_tenor(surface: Surface, fitted: pd.DataFrame, strips: np.ndarray) -> Ite
             after = int(np.searchsorted(taus, tau))
             around = [max(after - 1, 0), after]
             strip = float(np.interp(tau, taus[around], strips[around])) / tau
-            yield _Tenor("constant_maturity", days, None, *found, strip)
+            yield _Tenor(_FIXED, days, None, *found, strip)
+
+
+def _events(fitted: pd.DataFrame) -> list[dict[str, object]]:
+    """Return the columns of events of each row, absent where the rows have none of them."""
+    return [dict(zip(EVENTS, row, strict=True)) for row in fitted.reindex(columns=EVENTS).to_numpy().tolist()]
 
 
 def _rows(
-    tenors: Sequence[_Tenor], errors: VolErrors, past: dict[int, Standing], realized: dict[int, float]
-) -> list[dict[str, object]]:
-    if not tenors:
-        return []
-    smiles = Smiles([each.params for each in tenors])
-    read = {**_smiles(tenors, smiles, errors), **_at_money(smiles)}
+    tenors: Sequence[_Tenor],
+    smiles: Smiles,
+    errors: VolErrors,
+    past: dict[int, Standing],
+    realized: dict[int, float],
+) -> list[dict[str, Any]]:
+    n_expiries = sum(each.basis == _EXPIRY for each in tenors)
+    read = {**_smiles(tenors, smiles, errors), **_at_money(smiles, n_expiries)}
     read["model_free_iv"] = _root(np.array([each.strip for each in tenors]))
     fair, quantiles = smiles.fair_variances(), smiles.quantiles(np.array(list(QUANTILES.values())))
     extra = {"variance_iv": _root(fair), **dict(zip(QUANTILES, quantiles.T, strict=True))}
@@ -108,20 +117,24 @@ def _rows(
     rows = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
     statuses = _statuses(read)
     for i, (row, tenor) in enumerate(zip(rows, tenors, strict=True)):
-        vol, standing = realized.get(int(tenor.days), np.nan), past.get(int(tenor.days))
+        days = 0 if tenor.basis == _EXPIRY else int(tenor.days)
+        vol, standing = realized.get(days, np.nan), past.get(days)
         row |= {name: getattr(tenor, field) for name, field in _NAMED.items()}
         row |= standing.of(row["atm_iv"]) if standing else _NO_HISTORY
         row |= {"realized_vol": vol, "variance_risk_premium": float(fair[i]) - vol**2, "status": statuses[i]}
     return rows
 
 
-def _at_money(smiles: Smiles) -> dict[str, Floats]:
-    """Return slope, curvature and forward vol of each smile, the last from the smile before it."""
+def _at_money(smiles: Smiles, n_expiries: int) -> dict[str, Floats]:
+    """Return slope, curvature and forward vol of each smile, the last from the smile of its basis before."""
     row, w = np.arange(len(smiles)), smiles.atm_total_variance
     first, second = smiles.derivatives(row, np.zeros(row.size), w)
     vol = np.sqrt(w / smiles.taus)
     slope = first / (2.0 * vol * smiles.taus)
-    rise = np.diff(w, prepend=0.0) / np.diff(smiles.taus, prepend=0.0)
+    before = row - 1
+    before[[i for i in (0, n_expiries) if i < row.size]] = row.size
+    start, at = np.append(w, 0.0)[before], np.append(smiles.taus, 0.0)[before]
+    rise = (w - start) / (smiles.taus - at)
     curvature = (0.5 * second / smiles.taus - slope**2) / vol
     return {"slope": slope, "curvature": curvature, "forward_iv": _root(rise)}
 
@@ -169,17 +182,19 @@ def _root(variance_per_year: Floats) -> Floats:
     return np.asarray(np.sqrt(np.where(variance_per_year >= 0.0, variance_per_year, np.nan)))
 
 
-def _quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
-    month = frame[(frame["basis"] == "constant_maturity") & (frame["tenor_days"] == _MONTH)]
+def _quality(rows: list[dict[str, Any]]) -> dict[str, float | int | str | bool | None]:
+    fixed = [row for row in rows if row["basis"] == _FIXED]
+    month = next((row for row in fixed if row["tenor_days"] == _MONTH), {})
     names = ("atm_iv", "rr_25", "bf_25", "slope", "model_free_iv", "realized_vol")
     return {
-        "n_tenors": len(frame),
-        "n_complete": int((frame["status"] == "ok").sum()),
-        "n_constant_maturities": int((frame["basis"] == "constant_maturity").sum()),
-        **{f"{name}_30d": finite(month[name].sum(min_count=1)) for name in names},
+        "n_tenors": len(rows),
+        "n_complete": sum(row["status"] == Status.OK.label for row in rows),
+        "n_constant_maturities": len(fixed),
+        **{f"{name}_30d": finite(float(month.get(name, np.nan))) for name in names},
     }
 
 
+_EXPIRY, _FIXED = "expiry", "constant_maturity"
 _MONTH = 30
 _NAMED = {"basis": "basis", "tenor_days": "days", "expiry_at": "expiry_at", "forward": "forward"}
 _NO_HISTORY = {"iv_rank": np.nan, "iv_percentile": np.nan, "n_history": 0}
@@ -188,5 +203,6 @@ _COLUMNS = [
     *("rr_25", "bf_25", "rr_10", "bf_10", "rr_25_stderr", "bf_25_stderr", "rr_10_stderr", "bf_10_stderr"),
     *("slope", "curvature", "forward_iv", "model_free_iv", "variance_iv", *QUANTILES),
     *("iv_rank", "iv_percentile", "n_history", "realized_vol", "variance_risk_premium", "status"),
+    *("quiet_iv", *EVENTS),
 ]
-STAGE = Stage("skew_metrics", (SURFACE_ROWS, QUOTES, HISTORY, BARS), "2", compute)
+STAGE = Stage("skew_metrics", (SURFACE_ROWS, QUOTES, HISTORY, BARS, activity.HISTORY), "3", compute)

@@ -8,20 +8,25 @@ which quotes a fit sees (``bands``), the fits (``served``, ``svi``), the certifi
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from periscope_analytics.certificate import ServedCertificate, certify_served
+from periscope_analytics.arbitrage import LARGEST_SLOPE
+from periscope_analytics.certificate import UNIT_TOLERANCE, ServedCertificate, certify_served
 from periscope_analytics.errors import Status, labels
 from periscope_analytics.slice import SliceParams
 from periscope_analytics.vol_errors import MISFIT, Z_NODES
-from periscope_assets.transforms.forwards import FORWARDS
-from periscope_assets.transforms.frames import counts, finite
+from periscope_assets.transforms.expiries import is_labelled
+from periscope_assets.transforms.forwards import FORWARDS, median
+from periscope_assets.transforms.frames import Floats, finite, numbers
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
-from periscope_assets.transforms.surfaces import bands, served, svi
+from periscope_assets.transforms.surfaces import bands, event_time, served, svi
 from periscope_assets.transforms.surfaces.bands import Contracts
+from periscope_assets.transforms.surfaces.event_time import Calendar
 from periscope_assets.transforms.surfaces.served import Fitted
 from periscope_assets.transforms.surfaces.vols import IMPLIED_VOLS
 
@@ -42,7 +47,8 @@ def compute(snapshot: Snapshot) -> StageResult:
     contracts = bands.read(vols, forwards)
     fitted = served.fit(contracts, forwards)
     certificate = certify_served(fitted.surface) if fitted.surface else None
-    slices = _slices(contracts, fitted, forwards, certificate)
+    calendar = event_time.calendar_of(snapshot.settings.get(event_time.SETTING), snapshot.as_of)
+    slices = _slices(contracts, fitted, forwards, certificate, calendar)
     quotes = _quotes(contracts, fitted, vols)
     curves = svi.rows(contracts, forwards)
     frames = {
@@ -51,16 +57,20 @@ def compute(snapshot: Snapshot) -> StageResult:
         CERTIFICATES: pd.DataFrame([_certificate(certificate)]),
         svi.TABLE: curves,
     }
-    is_free = certificate is not None and certificate.is_free
+    why = _criterion(certificate)
     quality = _quality(contracts, fitted, slices, certificate) | {
-        "median_svi_rmse_bps": finite(curves.loc[curves["status"] == "ok", "rmse_bps"].median())
+        "median_svi_rmse_bps": _median(numbers(curves, "rmse_bps"))
     }
-    return StageResult(frames, quality, "published" if is_free else "rejected")
+    if why is None:
+        return StageResult(frames, quality)
+    return StageResult(frames, {**quality, "rejected_by": why}, "rejected")
 
 
 def usable(slices: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with status ok of ``surface_slices`` or ``svi_slices``, by time to settlement."""
-    return slices[slices["status"] == "ok"].sort_values("tau_years", ignore_index=True)
+    rows = np.flatnonzero(is_labelled(slices["status"], "ok"))
+    order = rows[np.argsort(numbers(slices, "tau_years")[rows], kind="stable")]
+    return slices.take(order).reset_index(drop=True)
 
 
 def curve_of(slices: pd.DataFrame, row: pd.Series) -> pd.DataFrame:
@@ -80,15 +90,20 @@ def curve_of(slices: pd.DataFrame, row: pd.Series) -> pd.DataFrame:
 
 
 def _slices(
-    contracts: Contracts, fitted: Fitted, forwards: pd.DataFrame, certificate: ServedCertificate | None
+    contracts: Contracts,
+    fitted: Fitted,
+    forwards: pd.DataFrame,
+    certificate: ServedCertificate | None,
+    calendar: Calendar | None,
 ) -> pd.DataFrame:
     rows = [_slice(contracts, fitted, i, where) for i, where in enumerate(contracts.expiries())]
     named = {name: forwards[name].array for name in _NAMED}
-    frame = pd.DataFrame({**named, **{name: [row[name] for row in rows] for name in _FITTED}})
-    min_g = np.full(len(frame), np.nan)
+    found = {name: [row[name] for row in rows] for name in _FITTED}
+    min_g = np.full(len(rows), np.nan)
     if certificate is not None:
         min_g[[row["params"] is not None for row in rows]] = certificate.g_by_slice
-    return frame.assign(min_g=min_g)
+    ahead = event_time.columns(numbers(forwards, "tau_years"), found, calendar)
+    return pd.DataFrame({**named, **found, "min_g": min_g, **ahead})
 
 
 def _slice(contracts: Contracts, fitted: Fitted, i: int, where: slice) -> dict[str, Any]:
@@ -176,6 +191,25 @@ def _quotes(contracts: Contracts, fitted: Fitted, vols: pd.DataFrame) -> pd.Data
     )
 
 
+def _criterion(found: ServedCertificate | None) -> str | None:
+    """Return the first criterion that rejects a surface, with its number; None where it is free."""
+    if found is None:
+        return f"{Status.TOO_FEW_STRIKES.label}: no expiry could be fitted"
+    if found.is_free:
+        return None
+    if found.n_butterfly:
+        return f"butterfly: {found.n_butterfly} negative probabilities, 0 allowed"
+    if found.n_calendar:
+        return f"calendar: {found.n_calendar} prices fall with time, 0 allowed"
+    worst = max(found.mass_error, found.mean_error)
+    if worst > UNIT_TOLERANCE:
+        return f"mass: a density or its mean is off one by {worst:.1e}, {UNIT_TOLERANCE:.0e} allowed"
+    slope = max(found.left_wing, found.right_wing)
+    if slope > LARGEST_SLOPE:
+        return f"wings: total variance rises by {slope:.3f} per log-moneyness, {LARGEST_SLOPE:g} allowed"
+    return f"density: least g {found.min_g:.1e}, 0 allowed"
+
+
 def _certificate(found: ServedCertificate | None) -> dict[str, Any]:
     if found is None:
         absent = dict.fromkeys((*_CERTIFIED, *_GRID_ENDS), np.nan) | dict.fromkeys((*_COUNTED, *_GRID), 0)
@@ -193,24 +227,34 @@ def _certificate(found: ServedCertificate | None) -> dict[str, Any]:
 def _quality(
     contracts: Contracts, fitted: Fitted, slices: pd.DataFrame, certificate: ServedCertificate | None
 ) -> dict[str, float | int | str | bool | None]:
-    refused = pd.Series(labels(fitted.contract_status[contracts.is_quoted & ~fitted.used]))
-    of_ten = slices.loc[slices["n_quotes"] >= _MANY, "inside_share"]
+    inside = numbers(slices, "inside_share")
+    of_ten = inside[(numbers(slices, "n_quotes") >= _MANY) & np.isfinite(inside)]
     return {
         "n_slices": sum(each in served.FITTED for each in fitted.status),
-        **counts(slices["status"], "n_status"),
+        **_counted([int(each) for each in fitted.status], "n_status"),
         "n_quotes": int(contracts.is_quoted.sum()),
         "n_used": int(fitted.used.sum()),
-        **counts(refused, "n_refused"),
+        **_counted(fitted.contract_status[contracts.is_quoted & ~fitted.used].tolist(), "n_refused"),
         "inside_share": finite(_inside(contracts, fitted, slice(0, len(contracts.k)))),
-        "worst_inside_share": finite(of_ten.min()),
-        "median_rmse_bps": finite(slices["rmse_bps"].median()),
-        "median_inside_share": finite(slices["inside_share"].median()),
+        "worst_inside_share": float(of_ten.min()) if of_ten.size else None,
+        "median_rmse_bps": _median(numbers(slices, "rmse_bps")),
+        "median_inside_share": _median(inside),
         "is_free": certificate is not None and certificate.is_free,
         "n_butterfly": certificate.n_butterfly if certificate else 0,
         "n_calendar": certificate.n_calendar if certificate else 0,
         "min_g": finite(certificate.min_g) if certificate else None,
         "second_mode": certificate.second_mode if certificate else None,
     }
+
+
+def _median(values: Floats) -> float | None:
+    return median(values[np.isfinite(values)])
+
+
+def _counted(codes: Sequence[int], prefix: str) -> dict[str, int]:
+    """Return how often each status occurs, by label in alphabetical order."""
+    found = {Status(code).label: n for code, n in Counter(codes).items()}
+    return {f"{prefix}_{label}": found[label] for label in sorted(found)}
 
 
 _MANY = 10
@@ -226,4 +270,4 @@ _CERTIFIED = (
 _COUNTED = ("n_slices", "n_butterfly", "n_calendar")
 _GRID_ENDS = ("grid_k_min", "grid_k_max", "grid_tau_min", "grid_tau_max")
 _GRID = ("grid_n_k", "grid_n_tau")
-STAGE = Stage("vol_surface", (IMPLIED_VOLS, FORWARDS), "2", compute)
+STAGE = Stage("vol_surface", (IMPLIED_VOLS, FORWARDS), "3", compute, settings=(event_time.SETTING,))

@@ -89,13 +89,16 @@ def compute(snapshot: Snapshot) -> StageResult:
 def liquid(vols: pd.DataFrame) -> pd.DataFrame:
     """Return the quotes that a model may be fitted to: out of the money, all three vols known, a weight.
 
+    By expiry, strike and side, with the columns that fits read.
     Vols of American chains go over from puts to calls near the forward (``crossfade``).
     """
     premium = numbers(vols, "early_exercise_premium")
     is_american = bool(np.any(premium[np.isfinite(premium)] != 0.0))
     told = crossfaded(vols) if is_american else vols
-    chosen = told[told["is_otm"] & (told["weight"] > 0)]
-    return chosen.sort_values(["expiry_at", "strike", "is_call"], ignore_index=True)
+    rows = np.flatnonzero(flags(told, "is_otm") & (numbers(told, "weight") > 0))
+    keys = flags(told, "is_call"), numbers(told, "strike"), instants(told["expiry_at"])
+    order = rows[np.lexsort([key[rows] for key in keys])]
+    return pd.DataFrame({name: told[name].array[order] for name in _FITTED}, copy=False)
 
 
 def _terms(quotes: pd.DataFrame, forwards: pd.DataFrame, tau: Floats, dividends: Dividends) -> Terms:
@@ -251,5 +254,9 @@ VENDOR_SENTINEL = 1e-4
 _TEXTS: list[str] = labels(np.arange(len(Status))).tolist()
 _LABELS = pd.array(_TEXTS, dtype="str")
 _NAMED = ("contract", "expiry_at", "strike", "is_call")
+_FITTED = (
+    *("contract", "expiry_at", "strike", "is_call", "tau_years", "forward", "log_moneyness"),
+    *("mid_iv", "iv_stderr"),
+)
 _FORWARD_COLUMNS = ("forward", "forward_stderr", "discount", "tau_years")
 STAGE = Stage("implied_vols", (QUOTES, FORWARDS), "2", compute, settings=("dividends",))
