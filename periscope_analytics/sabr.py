@@ -20,6 +20,7 @@ from periscope_analytics.arguments import not_negative, together
 from periscope_analytics.kernels.sabr import vols
 
 Floats = NDArray[np.float64]
+_INFINITY = float("inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +53,15 @@ class SABRParams:
     shift: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.alpha < np.inf:
+        if not 0.0 < self.alpha < _INFINITY:
             raise ValueError(f"alpha: must be finite and positive, got {self.alpha}")
         if not 0.0 <= self.beta <= 1.0:
             raise ValueError(f"beta: must lie in [0, 1], got {self.beta}")
         if not -1.0 < self.rho < 1.0:
             raise ValueError(f"rho: must lie between -1 and 1, got {self.rho}")
-        if not 0.0 <= self.nu < np.inf:
+        if not 0.0 <= self.nu < _INFINITY:
             raise ValueError(f"nu: must be finite and not negative, got {self.nu}")
-        if not -np.inf < self.shift < np.inf:
+        if not -_INFINITY < self.shift < _INFINITY:
             raise ValueError(f"shift: must be finite, got {self.shift}")
 
     def implied_vol(self, forward: ArrayLike, strike: ArrayLike, tau: ArrayLike) -> Floats:

@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 from periscope_analytics.arguments import floats, together
 
 Floats = NDArray[np.float64]
+_INFINITY = float("inf")
 
 
 class JumpWings(NamedTuple):
@@ -78,15 +79,15 @@ class SVIParams:
     sigma: float
 
     def __post_init__(self) -> None:
-        if not -np.inf < self.a < np.inf:
+        if not -_INFINITY < self.a < _INFINITY:
             raise ValueError(f"a: must be finite, got {self.a}")
-        if not -np.inf < self.m < np.inf:
+        if not -_INFINITY < self.m < _INFINITY:
             raise ValueError(f"m: must be finite, got {self.m}")
-        if not 0.0 <= self.b < np.inf:
+        if not 0.0 <= self.b < _INFINITY:
             raise ValueError(f"b: must be finite and not negative, got {self.b}")
         if not -1.0 <= self.rho <= 1.0:
             raise ValueError(f"rho: must lie in [-1, 1], got {self.rho}")
-        if not 0.0 < self.sigma < np.inf:
+        if not 0.0 < self.sigma < _INFINITY:
             raise ValueError(f"sigma: must be finite and positive, got {self.sigma}")
 
     @np.errstate(all="ignore")

@@ -106,8 +106,9 @@ def contiguous_columns(weights: ArrayLike | None, **values: ArrayLike) -> tuple[
     columns = list(values.values())
     first = columns[0]
     n = first.size if isinstance(first, np.ndarray) else -1
-    if not all(_plain(each, n) for each in columns):
-        return quote_columns(weights, **values)
+    for each in columns:
+        if not _plain(each, n):
+            return quote_columns(weights, **values)
     if weights is None:
         return columns, _ONES[:n] if n <= _ONES.size else np.ones(n)  # type: ignore[return-value]
     if not _plain(weights, n):
@@ -122,7 +123,6 @@ def _plain(value: ArrayLike, n: int) -> bool:
     return (
         isinstance(value, np.ndarray)
         and value.dtype is _DOUBLE
-        and value.ndim == 1
-        and value.size == n
+        and value.shape == (n,)
         and value.flags.carray
     )

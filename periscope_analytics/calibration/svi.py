@@ -6,6 +6,8 @@ What belongs here: arguments, and what the optimum says. What does not: the sear
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -14,14 +16,18 @@ from periscope_analytics.calibration.result import Calibration
 from periscope_analytics.calibration.slices import SliceFits, checked_offsets, contiguous_columns
 from periscope_analytics.errors import Status
 from periscope_analytics.kernels import svi as kernel
-from periscope_analytics.kernels import svi_bound, svi_check, svi_within
+from periscope_analytics.kernels import svi_bound, svi_quotes, svi_within
+from periscope_analytics.kernels import svi_check as check
 from periscope_analytics.svi import SVIParams
 
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 N_PARAMS = kernel.N
+_FIRST = np.zeros(1, dtype=np.int64)
 _FEW = float(Status.TOO_FEW_STRIKES)
-_STATUSES = {int(each): each for each in Status}
+_STATUSES = {float(each): each for each in Status}
+_ERRORS = slice(check.STDERR, check.STDERR + N_PARAMS)
 NO_OTHERS = np.full((2, N_PARAMS), np.nan)
 
 
@@ -98,25 +104,25 @@ def fit_svi_slices(
     """
     (x, y), weight = contiguous_columns(weights, k=k, w=w)
     bounds = checked_offsets(offsets, x.size)
-    fits, residuals = _fitted(x, y, weight, bounds, arbitrage_free)
+    fits, residuals = _fitted(x, y, weight, bounds)
     if arbitrage_free:
         missed = _missed(fits)
         free = fits[missed]
         if missed.size:
             _bind(x, y, weight, bounds, fits, residuals)
         for j, i in enumerate(missed):
-            if not fits[i, kernel.FREE]:
+            if not fits[i, check.FREE]:
                 here = slice(bounds[i], bounds[i + 1])
                 _overwrite(fits[i], residuals[here], fit_within(x[here], y[here], weight[here], free[j]))
     return SliceFits(
         fits[:, :N_PARAMS],
-        fits[:, kernel.STATUS].astype(np.int8),
-        fits[:, kernel.RMSE],
-        fits[:, kernel.MAX_ERROR],
+        fits[:, check.STATUS].astype(np.int8),
+        fits[:, check.RMSE],
+        fits[:, check.MAX_ERROR],
         residuals,
-        fits[:, kernel.STDERR : kernel.STDERR + N_PARAMS],
-        fits[:, kernel.ITERATIONS].astype(np.int64),
-        fits[:, kernel.EVALUATIONS].astype(np.int64),
+        fits[:, _ERRORS],
+        fits[:, check.ITERATIONS].astype(np.int64),
+        fits[:, check.EVALUATIONS].astype(np.int64),
         bounds,
         SVIParams,
     )
@@ -125,36 +131,35 @@ def fit_svi_slices(
 def optima(
     x: Floats, y: Floats, weight: Floats, arbitrage_free: bool = True
 ) -> tuple[Calibration[SVIParams], Floats]:
-    """Return the fit to columns that have been checked, and the row of ``kernels.svi`` behind it."""
-    bounds = np.array([0, x.size])
-    fits, residuals = _fitted(x, y, weight, bounds, arbitrage_free)
+    """Return the fit to columns that have been checked, and the row of ``kernels.svi_check`` behind it."""
+    bounds = _alone(x.size)
+    fits, residuals = _fitted(x, y, weight, bounds)
     fit = free = fits[0]
     row = fit.tolist()
     params = None
-    if row[kernel.STATUS] != _FEW:
-        if arbitrage_free and not row[kernel.FREE]:
+    if row[check.STATUS] != _FEW:
+        if arbitrage_free and not row[check.FREE]:
             free = fit.copy()
             _bind(x, y, weight, bounds, fits, residuals)
             row = fit.tolist()
-            if not row[kernel.FREE]:
+            if not row[check.FREE]:
                 return fit_within(x, y, weight, free), free
         params = SVIParams(*row[:N_PARAMS])
-    result = Calibration(
-        params,
-        _STATUSES[int(row[kernel.STATUS])],
-        row[kernel.RMSE],
-        row[kernel.MAX_ERROR],
-        residuals,
-        fit[kernel.STDERR : kernel.STDERR + N_PARAMS],
-        int(row[kernel.ITERATIONS]),
-        int(row[kernel.EVALUATIONS]),
-    )
-    return result, free
+    rmse, most, _, _, _, _, _, status, iterations, evaluations = row[N_PARAMS : check.FREE]
+    return Calibration(
+        params, _STATUSES[status], rmse, most, residuals, fit[_ERRORS], int(iterations), int(evaluations)
+    ), free
+
+
+@lru_cache(maxsize=256)
+def _alone(n: int) -> Ints:
+    """Return the offsets of one slice of `n` quotes."""
+    return np.array([0, n])
 
 
 def _missed(fits: Floats) -> NDArray[np.int64]:
     """Return the slices whose optimum is not free of arbitrage."""
-    return np.flatnonzero((fits[:, kernel.FREE] == 0.0) & (fits[:, kernel.STATUS] != _FEW))
+    return np.flatnonzero((fits[:, check.FREE] == 0.0) & (fits[:, check.STATUS] != _FEW))
 
 
 def _bind(
@@ -162,15 +167,30 @@ def _bind(
 ) -> None:
     """Fit the slices that are not free of arbitrage along the edge; `FREE` stays 0 where that fails."""
     svi_within.fit_slices(x, y, weight, offsets, fits)
-    svi_check.judge_bound(x, y, offsets, fits, residuals)
+    check.judge_bound(x, y, offsets, fits, residuals)
 
 
-def _fitted(
-    x: Floats, y: Floats, weight: Floats, offsets: NDArray[np.int64], arbitrage_free: bool
-) -> tuple[Floats, Floats]:
-    fits, residuals = np.empty((offsets.size - 1, kernel.N_OUT)), np.empty(x.size)
-    kernel.fit_slices(x, y, weight, offsets, fits, residuals)
-    svi_check.judge(fits, arbitrage_free)
+def _fitted(x: Floats, y: Floats, weight: Floats, offsets: Ints) -> tuple[Floats, Floats]:
+    """Return the rows of ``kernels.svi_check`` without conditions, and the residuals."""
+    if svi_quotes.tidy(x, y, weight, offsets):
+        return _fitted_tidy(x, y, weight, offsets)
+    columns, places, kept = np.empty((3, x.size)), np.empty(x.size, dtype=np.int64), np.empty_like(offsets)
+    svi_quotes.put_in_order(x, y, weight, offsets, columns, places, kept)
+    n = kept[-1]
+    fits, misfit = _fitted_tidy(columns[0, :n], columns[1, :n], columns[2, :n], kept)
+    residuals = np.full(x.size, np.nan)
+    residuals[places[:n]] = misfit
+    return fits, residuals
+
+
+def _fitted_tidy(x: Floats, y: Floats, weight: Floats, offsets: Ints) -> tuple[Floats, Floats]:
+    """Do as ``_fitted``, of quotes in order."""
+    n = offsets.size - 1
+    order = _FIRST if n == 1 else (offsets[1:] - offsets[:-1]).argsort(kind="stable")
+    facts = np.empty(((n + kernel.WIDTH - 1) // kernel.WIDTH, kernel.FACTS))
+    fits, residuals = np.empty((n, check.N_OUT)), np.empty(x.size)
+    kernel.fit_slices(x, y, weight, offsets, order, facts)
+    check.judge(facts, order, x, y, offsets, fits, residuals)
     return fits, residuals
 
 
@@ -178,15 +198,16 @@ def _overwrite(row: Floats, residuals: Floats, fit: Calibration[SVIParams]) -> N
     """Put the result of a fit under conditions in the place of that without."""
     params = fit.params
     row[:N_PARAMS] = np.nan if params is None else (params.a, params.b, params.rho, params.m, params.sigma)
-    row[kernel.STATUS], row[kernel.RMSE], row[kernel.MAX_ERROR] = fit.status, fit.rmse, fit.max_error
-    row[kernel.ITERATIONS], row[kernel.EVALUATIONS] = fit.n_iterations, fit.n_evaluations
-    row[kernel.STDERR : kernel.STDERR + N_PARAMS] = fit.stderr
+    row[check.STATUS], row[check.RMSE], row[check.MAX_ERROR] = fit.status, fit.rmse, fit.max_error
+    row[check.ITERATIONS], row[check.EVALUATIONS] = fit.n_iterations, fit.n_evaluations
+    row[check.STDERR : check.STDERR + N_PARAMS] = fit.stderr
     residuals[:] = fit.residuals
 
 
 def usable(x: Floats, y: Floats, weight: Floats) -> NDArray[np.bool_]:
     """Return which quotes of one expiry a fit uses."""
-    good = (np.abs(x) <= kernel.FURTHEST) & (y >= kernel.LEAST) & (y <= kernel.GREATEST) & (weight < np.inf)
+    good = (np.abs(x) <= svi_quotes.FURTHEST) & (y >= svi_quotes.LEAST) & (y <= svi_quotes.GREATEST)
+    good &= weight < np.inf
     heaviest = float(np.max(weight, where=good, initial=0.0))
     return np.asarray(good & (weight > 1e-30 * heaviest))
 
@@ -201,13 +222,13 @@ def fit_within(
     x, y, weight : ndarray, shape (n,)
         Columns of one expiry, as given.
     free : ndarray
-        Row of ``kernels.svi`` for the same quotes: the optima without conditions.
+        Row of ``kernels.svi_check`` for the same quotes: the optima without conditions.
     others : ndarray, shape (2, 5)
         Parameters of a smile to stay above, and of one to stay below; NaN for none.
     """
     used = usable(x, y, weight)
     k, w, q = x[used], y[used], weight[used] / weight[used].max()
-    starts = np.stack([free[:N_PARAMS], free[kernel.OTHER : kernel.OTHER + N_PARAMS], others[1]])
+    starts = np.stack([free[:N_PARAMS], free[check.OTHER : check.OTHER + N_PARAMS], others[1]])
     starts = starts[np.isfinite(starts[:, 0])]
     found, box, counts = np.empty(N_PARAMS), np.empty((2, N_PARAMS)), np.zeros(2)
     converged = svi_bound.fit(k, w, q / q.sum(), starts, others, found, box, counts)
@@ -222,8 +243,8 @@ def fit_within(
         0.5 * float(np.sum((root * misfit) ** 2)),
         bool(converged),
         bool(np.any((found <= box[0]) | (found >= box[1]))),
-        int(counts[0] + free[kernel.ITERATIONS]),
-        int(counts[1] + free[kernel.EVALUATIONS]),
+        int(counts[0] + free[check.ITERATIONS]),
+        int(counts[1] + free[check.EVALUATIONS]),
     )
     residuals = np.full(x.size, np.nan)
     residuals[used] = misfit
@@ -233,7 +254,7 @@ def fit_within(
 def _secure(x: Floats) -> None:
     """Flatten the smile until the exact check holds too, by 1e-9 at first."""
     share, tried = 1e-9, x.copy()
-    while not svi_check.is_free(tried):
+    while not check.is_free(tried):
         svi_bound.flatten(x, share, tried)
         share = min(4.0 * share, 1.0)
     x[:] = tried

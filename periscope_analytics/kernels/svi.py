@@ -1,14 +1,16 @@
-"""Least-squares fit of raw SVI to many slices, and the proof that a smile is free of butterfly arbitrage.
+"""Least-squares fit of raw SVI to many slices, eight at a time, without conditions between strikes.
 
-What belongs here: the search without conditions between strikes, its statistics, and the exact check of its
-result; arrays in, arrays out. What does not: the search under the conditions (``svi_bound``), evaluation for
+What belongs here: the search, its statistics and errors; arrays in, arrays out. What does not: the search
+under the conditions (``svi_within``, ``svi_bound``), the check of its result (``svi_check``), evaluation for
 users (:mod:`periscope_analytics.svi`), objects (:mod:`periscope_analytics.calibration.svi`).
 
 For given (m, sigma) the smile is linear in (1, k, r), r = sqrt((k - m)^2 + sigma^2), and the best
 coefficients follow exactly within |rho| <= 1 and 0 <= b <= 2 (De Marco, Martini 2009, "Quasi-explicit
 calibration of Gatheral's SVI model", Zeliade). Levenberg-Marquardt steps in (m, ln sigma) do the rest:
-variable projection (Golub, Pereyra 1973; Kaufman 1975). Quotes lie in rows of one work array, eight to a
-vector register; running sums of a lane stand eight places apart, so their order is the same everywhere.
+variable projection (Golub, Pereyra 1973; Kaufman 1975), first on quotes gathered into `BINS`, then on all.
+
+Each of eight slices has a lane of its own: no sum runs across lanes, so that a slice's result does not depend
+on its neighbours. Quotes stand by threes of lanes (k, w, weight), k centred and in units of the range quoted.
 """
 
 from __future__ import annotations
@@ -20,466 +22,477 @@ from numba import njit
 from numpy.typing import NDArray
 
 from periscope_analytics.errors import Status
+from periscope_analytics.kernels.lanes import (
+    choose,
+    fused_lanes,
+    load,
+    near_inverse_root,
+    near_root,
+    root,
+    some,
+    spread,
+    store,
+)
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Work = tuple[Floats, Floats, Floats, Floats]
-"""Quotes in rows, their moments, the box of (m, ln sigma), lanes: what :func:`_prepare` fills."""
+Lanes = Floats
+Marks = NDArray[np.bool_]
+Base = tuple[Lanes, Lanes, Lanes, Lanes, Marks]
+"""Moments of k and w about their means: kk, kw, ww; the greatest b; lanes that hold a slice."""
+Pair = tuple[Lanes, Lanes]
+Scales = tuple[Lanes, Lanes, Lanes]
+"""Mean of k, range of k, mean of w."""
+Fit = tuple[Lanes, Lanes, Lanes, Marks]
+"""m, sigma, mean square, and whether the search has converged."""
+Work = tuple[Floats, Floats, Floats]
+"""Quotes, the same in bins, facts of each lane."""
 
-N = 5
-LANES, CHUNK = 8, 128
-_ROW = CHUNK + LANES
-_K, _W, _Q, _R = (_ROW * j for j in range(4))
-_S0, _S1, _S2, _S3, _S4, _S5, _S6, _S7, _S8, _S9, _S10, _S11 = (_ROW * j for j in range(4, 16))
-_WORK_SIZE = 16 * _ROW
-_SUMS = 12
-
-RMSE, MAX_ERROR, STDERR, STATUS, ITERATIONS, EVALUATIONS, FREE = 5, 6, 7, 12, 13, 14, 15
-OTHER, NOISE, POINT = 16, 21, 22
-N_POINT = 17
-N_OUT = POINT + N_POINT
-"""A slice's row of results: parameters, then these. `OTHER` is the optimum of a second valley or NaN, `NOISE`
-the residuals' variance over their number, `POINT` what :func:`_evaluate` knew at the optimum; errors and
-`FREE` are filled by ``svi_check``."""
+N, WIDTH, QUOTE = 5, 8, 24
+BINS, GRID_BINS = 16, 8
+_RAW, _SECOND = 0, 5 * WIDTH
+_NOISE, _STEPS, _STARTS, _NUMBER, _STATUS, _KNOWN = (WIDTH * j for j in range(10, 16))
+_MEAN_K, _MEAN_W, _LOW, _SPAN, _LARGEST, _GAIN, _START = (WIDTH * j for j in range(33, 40))
+_OTHER, FACTS = 41 * WIDTH, 43 * WIDTH
+"""Of each lane: parameters, those of a second valley or NaN, mean square per spare quote, work, quotes used,
+status but for what the errors say, and what errors follow from: kk, kr, the means of r, u, v, then rr, uk,
+vk, ur, vr, uu, uv, vv, m, sigma squared, D, C and the range, at `_KNOWN`."""
 _OK, _FEW = float(Status.OK), float(Status.TOO_FEW_STRIKES)
 _FAILED, _BOUND = float(Status.NOT_CONVERGED), float(Status.AT_BOUND)
 
-FURTHEST, SAME_STRIKE = 100.0, 1e-9
-LEAST, GREATEST = 1e-16, 1e4
 STEEPEST = 2.0
-_M_POINTS, _SIGMA_POINTS, _BINS = 8, 4, 13
-_POINTS = _M_POINTS * _SIGMA_POINTS
-_SHARES = (0.03, 0.1, 0.3, 1.0)
-_VALLEYS = 2
-_MOST_STEPS, _TOLERANCE, _NOISE = 100, 1e-9, 1e-15
-_PATIENCE, _HOPELESS, _APART = 2, 4.0, 0.03
-_FLAT_SQUARE = 1e-28
-_SUMS_AT = 32
-_SIZE = _SUMS_AT + _SUMS
+_NARROW, _WIDE = 1e-3, 3.0
+_LINES, _LINE, _FIRST, _PEAKS = 4, 10, 11, 60
+_COLUMNS, _SHARES = np.linspace(-0.2, 1.2, WIDTH), np.array([0.03, 0.1, 0.3, 1.0])
+_MOST_STEPS, _ROUGHLY, _TOLERANCE, _ROUNDING = 100, 1e-5, 1e-9, 1e-15
+_PATIENCE, _HOPELESS, _APART, _RIVAL = 2, 4.0, 0.03, 1.5
+_HOPELESS_START, _FLAT_SQUARE, _SINGLES = 100.0, 1e-28, 1e-5
 
 
 @njit(cache=True, error_model="numpy")
-def _total(t: Floats, at: int) -> float:
-    """Return the sum of eight lanes."""
-    return float(
-        ((t[at] + t[at + 4]) + (t[at + 2] + t[at + 6])) + ((t[at + 1] + t[at + 5]) + (t[at + 3] + t[at + 7]))
-    )
+def _within(x: Lanes, low: Lanes, high: Lanes) -> Lanes:
+    """Return x, but at least `low` and at most `high`; `low` for NaN."""
+    raised = choose(x > low, x, low)
+    return choose(raised < high, raised, high)
 
 
 @njit(cache=True, error_model="numpy")
-def _load(t: Floats, rows: Floats, begin: int, n: int) -> None:
-    for i in range(n):
-        t[_K + i] = rows[0, begin + i]
-        t[_W + i] = rows[1, begin + i]
-        t[_Q + i] = rows[2, begin + i]
+def _inverse_root(x: Lanes) -> Lanes:
+    """Return 1 / sqrt(x) to rounding: one step of third order from single precision, without a division."""
+    near = near_inverse_root(x)
+    e = fused_lanes(-(x * near), near, 1.0)
+    return fused_lanes(near * e, fused_lanes(e, 0.375, 0.5), near)
 
 
 @njit(cache=True, error_model="numpy")
-def _roots(t: Floats, n: int, m: float, sigma: float, middle: float) -> None:
-    square = sigma * sigma
-    for i in range(n):
-        s = t[_K + i] - m
-        t[_R + i] = math.sqrt(s * s + square) - middle
+def _moments(z: Floats, n: int, m: Lanes, square: Lanes, middle: Lanes) -> tuple[Lanes, ...]:
+    """Return the ten moments that a point needs, of r about its value in the middle, u = s/r and v = 1/r.
 
-
-@njit(cache=True, error_model="numpy")
-def _level_sums(t: Floats, n: int) -> None:
-    """Add the moments of r, about its value in the middle, to the running sums."""
-    for i in range(n):
-        r, q = t[_R + i], t[_Q + i]
-        qr = q * r
-        t[_S0 + LANES + i] = t[_S0 + i] + qr
-        t[_S1 + LANES + i] = t[_S1 + i] + qr * t[_K + i]
-        t[_S2 + LANES + i] = t[_S2 + i] + qr * t[_W + i]
-        t[_S3 + LANES + i] = t[_S3 + i] + qr * r
-
-
-@njit(cache=True, error_model="numpy")
-def _slope_sums(t: Floats, n: int, m: float, middle: float, mean: float, d: float, c: float) -> None:
-    """Add the misfit's square and the moments of u = (k - m)/r and v = 1/r, about the middle, to the sums."""
-    v_middle = 1.0 / middle
-    u_middle = -m * v_middle
-    for i in range(n):
-        k, r, q = t[_K + i], t[_R + i], t[_Q + i]
-        inverse = 1.0 / (r + middle)
-        u, v = (k - m) * inverse - u_middle, inverse - v_middle
-        e = t[_W + i] - d * k - c * (r - mean)
-        qe, qu, qv = q * e, q * u, q * v
-        t[_S0 + LANES + i] = t[_S0 + i] + qe * e
-        t[_S1 + LANES + i] = t[_S1 + i] + qe * u
-        t[_S2 + LANES + i] = t[_S2 + i] + qe * v
-        t[_S3 + LANES + i] = t[_S3 + i] + qu
-        t[_S4 + LANES + i] = t[_S4 + i] + qv
-        t[_S5 + LANES + i] = t[_S5 + i] + qu * k
-        t[_S6 + LANES + i] = t[_S6 + i] + qv * k
-        t[_S7 + LANES + i] = t[_S7 + i] + qu * r
-        t[_S8 + LANES + i] = t[_S8 + i] + qv * r
-        t[_S9 + LANES + i] = t[_S9 + i] + qu * u
-        t[_S10 + LANES + i] = t[_S10 + i] + qu * v
-        t[_S11 + LANES + i] = t[_S11 + i] + qv * v
-
-
-@njit(cache=True, error_model="numpy")
-def _carry(t: Floats, n: int, count: int, last: bool, sums: Floats) -> None:
-    """Move the running sums to the start of their rows, or after the last chunk out of them."""
-    for p in range(count):
-        row = _S0 + p * _ROW
-        if last:
-            sums[p] = _total(t, row + n)
-        for j in range(LANES):
-            t[row + j] = 0.0 if last else t[row + n + j]
-
-
-@njit(cache=True, error_model="numpy")
-def _linear(
-    kk: float, kr: float, rr: float, kw: float, rw: float
-) -> tuple[float, float, float, float, float]:
-    """Return the best D = b rho and C = b, and the inverse (3 entries) of the matrix of the free ones."""
-    det = kk * rr - kr * kr
-    if det > 1e-14 * kk * rr:
-        d, c = (rr * kw - kr * rw) / det, (kk * rw - kr * kw) / det
-        if abs(d) <= c <= STEEPEST:
-            return d, c, rr / det, -kr / det, kk / det
-    else:
-        d, c = 1.0, 0.0
-    side = 0.0
-    if abs(d) > c:
-        gain, c = 0.0, 0.0
-        for sign in (1.0, -1.0):
-            top, bottom = rw + sign * kw, rr + 2.0 * sign * kr + kk
-            if top > 0.0 and top * top > gain * bottom:
-                gain, c, side = top * top / bottom, top / bottom, sign
-        d = side * c
-    if c > STEEPEST:
-        c = STEEPEST
-        d = (kw - c * kr) / kk
-        if abs(d) < c:
-            return d, c, 1.0 / kk, 0.0, 0.0
-        return (c if d > 0.0 else -c), c, 0.0, 0.0, 0.0
-    if side == 0.0:
-        return d, c, 0.0, 0.0, 0.0
-    weight = 1.0 / (rr + 2.0 * side * kr + kk)
-    return d, c, weight, side * weight, weight
-
-
-@njit(cache=True, error_model="numpy")
-def _evaluate(work: Work, n: int, m: float, theta: float, p: Floats) -> float:
-    """Fill `p` with all that is known at (m, ln sigma), and return the mean square of the misfit.
-
-    `p`: m, ln sigma, D, C, mean of r, means of u and v; the 10 moments of (k, r, u, v); the projected
-    Gauss-Newton matrix (3), its right side (2).
+    Of r: 1, k, w, r; of v: 1, v; of u: 1, v; then of u and v with w. All others follow from them.
     """
-    rows, moments, _, t = work
-    sigma = math.exp(theta)
-    middle = math.hypot(m, sigma)
-    sums = p[_SUMS_AT:]
-    for begin in range(0, n, CHUNK):
-        size = min(CHUNK, n - begin)
-        if n > CHUNK:
-            _load(t, rows, begin, size)
-        _roots(t, size, m, sigma, middle)
-        _level_sums(t, size)
-        _carry(t, size, 4, begin + size == n, sums)
-    kk, kw, mean = moments[2], moments[3], sums[0]
-    kr, rw, rr = sums[1], sums[2], sums[3] - mean * mean
-    d, c, m11, m12, m22 = _linear(kk, kr, rr, kw, rw)
-    for begin in range(0, n, CHUNK):
-        size = min(CHUNK, n - begin)
-        if n > CHUNK:
-            _load(t, rows, begin, size)
-            _roots(t, size, m, sigma, middle)
-        _slope_sums(t, size, m, middle, mean, d, c)
-        _carry(t, size, _SUMS, begin + size == n, sums)
-    eu, ev, u1, v1 = sums[1], sums[2], sums[3], sums[4]
-    uk, vk, ur, vr = sums[5], sums[6], sums[7] - u1 * mean, sums[8] - v1 * mean
-    uu, uv, vv = sums[9] - u1 * u1, sums[10] - u1 * v1, sums[11] - v1 * v1
-    p[0], p[1], p[2], p[3] = m, theta, d, c
-    p[4], p[5], p[6] = mean + middle, u1 - m / middle, v1 + 1.0 / middle
-    p[7], p[8], p[9], p[10], p[11], p[12], p[13] = kk, kr, uk, vk, rr, ur, vr
-    p[14], p[15], p[16] = uu, uv, vv
-    by_m, by_theta = -c, c * sigma * sigma
-    p[17] = by_m * by_m * (uu - (uk * uk * m11 + 2.0 * uk * ur * m12 + ur * ur * m22))
-    p[18] = by_m * by_theta * (uv - (uk * vk * m11 + (uk * vr + ur * vk) * m12 + ur * vr * m22))
-    p[19] = by_theta * by_theta * (vv - (vk * vk * m11 + 2.0 * vk * vr * m12 + vr * vr * m22))
-    p[20], p[21] = by_m * eu, by_theta * ev
-    return float(sums[0])
+    r1 = rk = rw = rr = v1 = vv = u1 = uv = uw = vw = spread(0.0)
+    for i in range(0, n * QUOTE, QUOTE):
+        k, w, q = load(z, i), load(z, i + WIDTH), load(z, i + 2 * WIDTH)
+        s = k - m
+        x = fused_lanes(s, s, square)
+        v = _inverse_root(x)
+        r = fused_lanes(x, v, -middle)
+        qr, qv = q * r, q * v
+        qu = qv * s
+        r1, rk, rw, rr = r1 + qr, fused_lanes(qr, k, rk), fused_lanes(qr, w, rw), fused_lanes(qr, r, rr)
+        v1, vv, u1, uv = v1 + qv, fused_lanes(qv, v, vv), u1 + qu, fused_lanes(qu, v, uv)
+        uw, vw = fused_lanes(qu, w, uw), fused_lanes(qv, w, vw)
+    return r1, rk, rw, rr, v1, vv, u1, uv, uw, vw
 
 
 @njit(cache=True, error_model="numpy")
-def _step(p: Floats, damping: float, box: Floats) -> tuple[float, float, float]:
+def _centred(sums: tuple[Lanes, ...], m: Lanes, square: Lanes, middle: Lanes) -> tuple[Lanes, ...]:
+    """Return the means of r, u, v and the moments rr, uk, vk, ur, vr, uu, uv, vv about the means."""
+    r_off, _, _, rr, v1, vv, u1, uv, _, _ = sums
+    r1 = r_off + middle
+    uk, vk = fused_lanes(m, u1, r1 - square * v1), fused_lanes(m, v1, u1)
+    return (
+        r1, u1, v1, rr - r_off * r_off, uk, vk,
+        -m - u1 * r1, 1.0 - v1 * r1, 1.0 - square * vv - u1 * u1, uv - u1 * v1, vv - v1 * v1,
+    )  # fmt: skip
+
+
+@njit(cache=True, error_model="numpy")
+def _linear(base: Base, kr: Lanes, rr: Lanes, rw: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes, Lanes]:
+    """Return the best D = b rho and C = b, and the inverse (3 entries) of the matrix of the free ones."""
+    kk, kw, _, steepest, taken = base
+    det = kk * rr - kr * kr
+    per = 1.0 / det
+    d, c = (rr * kw - kr * rw) * per, (kk * rw - kr * kw) * per
+    inside = (det > 1e-14 * kk * rr) & (abs(d) <= c) & (c <= steepest)
+    x, y, z = rr * per, -kr * per, kk * per
+    if some(~inside & taken):
+        edge = _on_edge(base, kr, rr, rw)
+        d, c = choose(inside, d, edge[0]), choose(inside, c, edge[1])
+        x, y, z = choose(inside, x, edge[2]), choose(inside, y, edge[3]), choose(inside, z, edge[4])
+    return d, c, x, y, z
+
+
+@njit(cache=True, error_model="numpy")
+def _on_edge(base: Base, kr: Lanes, rr: Lanes, rw: Lanes) -> tuple[Lanes, Lanes, Lanes, Lanes, Lanes]:
+    """Return the best of the three edges D = C, D = -C and C = `steepest`, as ``_linear`` does."""
+    kk, kw, _, steepest, _ = base
+    none = spread(0.0)
+    weight = 1.0 / kk
+    d = _within((kw - steepest * kr) * weight, -steepest, steepest)
+    gain = 2.0 * (d * kw + steepest * rw) - d * d * kk - steepest * (2.0 * d * kr + steepest * rr)
+    x, y, z, c = choose(abs(d) < steepest, weight, none), none, none, steepest
+    for sign in (1.0, -1.0):
+        top, weight = rw + sign * kw, 1.0 / (rr + sign * (2.0 * kr) + kk)
+        size = _within(top * weight, none, steepest)
+        more = choose(top > 0.0, size * (2.0 * top - size / weight), none)
+        better = more >= gain
+        gain, d, c = choose(better, more, gain), choose(better, sign * size, d), choose(better, size, c)
+        weight = choose((size > 0.0) & (size < steepest), weight, none)
+        x, y, z = choose(better, weight, x), choose(better, sign * weight, y), choose(better, weight, z)
+    return d, c, x, y, z
+
+
+@njit(cache=True, error_model="numpy")
+def _evaluate(z: Floats, n: int, base: Base, m: Lanes, sigma: Lanes) -> tuple[Lanes, ...]:
+    """Return the mean square of the misfit, the projected Gauss-Newton matrix (3) and its right side (2)."""
+    square = sigma * sigma
+    middle = root(m * m + square)
+    sums = _moments(z, n, m, square, middle)
+    _, _, _, rr, uk, vk, ur, vr, uu, uv, vv = _centred(sums, m, square, middle)
+    kk, kw, ww, _, _ = base
+    kr, rw = sums[1], sums[2]
+    d, c, m11, m12, m22 = _linear(base, kr, rr, rw)
+    cost = ww - 2.0 * (d * kw + c * rw) + (d * d * kk + c * (2.0 * d * kr + c * rr))
+    by_m, by_theta = -c, c * square
+    uu = uu - (uk * uk * m11 + 2.0 * uk * ur * m12 + ur * ur * m22)
+    uv = uv - (uk * vk * m11 + (uk * vr + ur * vk) * m12 + ur * vr * m22)
+    vv = vv - (vk * vk * m11 + 2.0 * vk * vr * m12 + vr * vr * m22)
+    g1, g2 = by_m * (sums[8] - d * uk - c * ur), by_theta * (sums[9] - d * vk - c * vr)
+    return cost, by_m * by_m * uu, by_m * by_theta * uv, by_theta * by_theta * vv, g1, g2
+
+
+@njit(cache=True, error_model="numpy")
+def _step(
+    m: Lanes, sigma: Lanes, point: tuple[Lanes, ...], damping: Lanes, box: Pair
+) -> tuple[Lanes, Lanes, Lanes]:
     """Return the damped step's end inside the box, and the decrease that the linear model predicts."""
-    h11, h12, h22, g1, g2 = p[17], p[18], p[19], p[20], p[21]
-    if (p[0] <= box[0] and g1 < 0.0) or (p[0] >= box[1] and g1 > 0.0) or not h11 > 0.0:
-        h12, g1, h11 = 0.0, 0.0, 1.0
-    if (p[1] <= box[2] and g2 < 0.0) or (p[1] >= box[3] and g2 > 0.0) or not h22 > 0.0:
-        h12, g2, h22 = 0.0, 0.0, 1.0
-    a11, a22 = h11 * (1.0 + damping), h22 * (1.0 + damping)
+    _, h11, h12, h22, g1, g2 = point
+    none, one = spread(0.0), spread(1.0)
+    held = ((m <= box[0]) & (g1 < 0.0)) | ((m >= box[1]) & (g1 > 0.0)) | ~(h11 > 0.0)
+    stuck = ((sigma <= _NARROW) & (g2 < 0.0)) | ((sigma >= _WIDE) & (g2 > 0.0)) | ~(h22 > 0.0)
+    h12 = choose(held | stuck, none, h12)
+    g1, h11 = choose(held, none, g1), choose(held, one, h11)
+    g2, h22 = choose(stuck, none, g2), choose(stuck, one, h22)
+    a11, a22 = fused_lanes(h11, damping, h11), fused_lanes(h22, damping, h22)
     det = a11 * a22 - h12 * h12
-    if not det > 0.0:
-        return p[0], p[1], -1.0
-    m = min(max(p[0] + (a22 * g1 - h12 * g2) / det, box[0]), box[1])
-    theta = min(max(p[1] + min(max((a11 * g2 - h12 * g1) / det, -1.0), 1.0), box[2]), box[3])
-    x, y = m - p[0], theta - p[1]
-    return m, theta, 2.0 * (x * g1 + y * g2) - (h11 * x * x + 2.0 * h12 * x * y + h22 * y * y)
+    per = 1.0 / det
+    half = _within((a11 * g2 - h12 * g1) * per, -one, one) * 0.5
+    reach = fused_lanes(0.5, sigma, 0.2)
+    to_m = _within(m + _within((a22 * g1 - h12 * g2) * per, -reach, reach), box[0], box[1])
+    to_sigma = _within(sigma * (1.0 + half) / (1.0 - half), spread(_NARROW), spread(_WIDE))
+    x, y = to_m - m, 2.0 * (to_sigma - sigma) / (to_sigma + sigma)
+    predicted = 2.0 * (x * g1 + y * g2) - (h11 * x * x + y * (2.0 * h12 * x + h22 * y))
+    return to_m, to_sigma, choose(det > 0.0, predicted, -one)
 
 
 @njit(cache=True, error_model="numpy")
 def _descend(
-    work: Work, n: int, here: Floats, there: Floats, best: Floats, counts: Floats
-) -> tuple[float, bool]:
-    """Move the point in `here` to a local minimum; return its mean square, and whether it is one.
+    z: Floats, n: int, base: Base, box: Pair, start: Fit, best: Fit, tolerance: float, facts: Floats
+) -> Fit:
+    """Return the local minima that lanes reach from `start`; lanes that start converged stay there.
 
-    The search is given up when it comes to the optimum in `best`, or stays far above it.
+    The search is given up where it comes to the optimum in `best`, or stays far above it.
     """
-    cost = _evaluate(work, n, here[0], here[1], here)
-    box, noise = work[2], _NOISE * work[1][4]
-    counts[1] += 1.0
-    damping, growth = 1e-3, 2.0
+    m, sigma, cost, done = start
+    point = _evaluate(z, n, base, m, sigma)
+    cost = choose(done, cost, point[0])
+    none, one = spread(0.0), spread(1.0)
+    noise, steps = _ROUNDING * base[2], load(facts, _STEPS)
+    store(facts, _STARTS, load(facts, _STARTS) + choose(done, none, one))
+    damping, growth = spread(1e-3), spread(4.0)
     near = 1e-3 * (box[1] - box[0])
     for i in range(_MOST_STEPS):
-        counts[0] += 1.0
-        if i >= _PATIENCE and cost > _HOPELESS * best[_SUMS_AT]:
-            return cost, True
-        if abs(here[0] - best[0]) < near and abs(here[1] - best[1]) < 0.02:
-            return cost, True
-        m, theta, predicted = _step(here, damping, box)
-        if 0.0 <= predicted <= _TOLERANCE * cost + 1e-4 * noise and damping < 1e8:
-            return cost, True
-        new = math.inf
-        if predicted > 0.0:
-            new = _evaluate(work, n, m, theta, there)
-            counts[1] += 1.0
-        if new < cost or (new <= cost + noise and predicted <= noise):
-            gain = (cost - new) / predicted
-            damping *= max(1.0 / 9.0, 1.0 - (2.0 * gain - 1.0) ** 3)
-            settled = abs(cost - new) <= _TOLERANCE * new
-            growth, cost = 2.0, new
-            here[:] = there
-            if settled:
-                return cost, True
-        else:
-            damping *= growth
-            growth *= 2.0
-            if damping > 1e12:
-                return cost, True
-    return cost, False
+        if i >= _PATIENCE:
+            done = done | (cost > _HOPELESS * best[2])
+        done = done | ((abs(m - best[0]) < near) & (abs(sigma - best[1]) < 0.02 * sigma))
+        to_m, to_sigma, predicted = _step(m, sigma, point, damping, box)
+        done = done | ((predicted >= 0.0) & (predicted <= tolerance * cost + 1e-4 * noise) & (damping < 1e8))
+        if not some(~done):
+            break
+        new = _evaluate(z, n, base, to_m, to_sigma)
+        gain = cost - new[0]
+        good = ((gain > 0.0) | ((gain >= -noise) & (predicted <= noise))) & (predicted > 0.0) & ~done
+        steps = steps + choose(done, none, one)
+        settled = good & (abs(gain) <= tolerance * new[0])
+        share = 2.0 * gain / predicted - 1.0
+        eased = damping * _within(1.0 - share * share * share, one * (1.0 / 9.0), spread(1e3))
+        damping = choose(good, eased, damping * growth)
+        growth = choose(good, spread(4.0), growth * 2.0)
+        m, sigma, cost = choose(good, to_m, m), choose(good, to_sigma, sigma), choose(good, new[0], cost)
+        point = _chosen(good, new, point)
+        done = done | settled | (damping > 1e12)
+    store(facts, _STEPS, steps)
+    return m, sigma, cost, done
 
 
 @njit(cache=True, error_model="numpy")
-def _starts(rows: Floats, n: int, g: Floats, found: Floats) -> int:
-    """Fill (m, ln sigma) of the best valleys of a coarse grid, best first; return how many there are.
+def _chosen(good: Marks, new: tuple[Lanes, ...], old: tuple[Lanes, ...]) -> tuple[Lanes, ...]:
+    """Return the new point where it is good, the old one elsewhere."""
+    return (
+        choose(good, new[0], old[0]), choose(good, new[1], old[1]), choose(good, new[2], old[2]),
+        choose(good, new[3], old[3]), choose(good, new[4], old[4]), choose(good, new[5], old[5]),
+    )  # fmt: skip
 
-    Neighbouring quotes count as one, so that there are at most `_BINS`.
+
+@njit(cache=True, error_model="numpy")
+def _fill_grid(quotes: Floats, count: int, low: float, grid: Floats) -> None:
+    """Fill how much of the mean square the points of a grid of (m, sigma) explain, a column in a lane.
+
+    Lines of the grid stand between lines and columns of nothing.
     """
-    low, high = rows[0, 0], rows[0, n - 1]
-    span, group = high - low, (n + _BINS - 1) // _BINS
-    for j in range(_POINTS):
-        g[j] = low + span * (j % _M_POINTS - 1.0) / (_M_POINTS - 3.0)
-        g[_POINTS + j] = (span * _SHARES[j // _M_POINTS]) ** 2
-        for p in range(2, 6):
-            g[_POINTS * p + j] = 0.0
-    kk, kw = 0.0, 0.0
-    for begin in range(0, n, group):
-        k, w, q = 0.0, 0.0, 1e-300
-        for i in range(begin, min(begin + group, n)):
-            q += rows[2, i]
-            k += rows[2, i] * rows[0, i]
-            w += rows[2, i] * rows[1, i]
-        k, w = k / q, w / q
-        kk += q * k * k
-        kw += q * k * w
-        for j in range(_POINTS):
-            s = k - g[j]
-            r = math.sqrt(s * s + g[_POINTS + j])
-            g[2 * _POINTS + j] += q * r
-            g[3 * _POINTS + j] += q * r * k
-            g[4 * _POINTS + j] += q * r * w
-            g[5 * _POINTS + j] += q * r * r
-    for j in range(_POINTS):
-        kr, rw = g[3 * _POINTS + j], g[4 * _POINTS + j]
-        rr = g[5 * _POINTS + j] - g[2 * _POINTS + j] * g[2 * _POINTS + j]
-        det = kk * rr - kr * kr
-        d, c = (rr * kw - kr * rw) / det, (kk * rw - kr * kw) / det
-        up, down = max(rw + kw, 0.0), max(rw - kw, 0.0)
-        side = max(up * up / (rr + 2.0 * kr + kk), down * down / (rr - 2.0 * kr + kk))
-        g[j + 6 * _POINTS] = d * kw + c * rw if abs(d) <= c else side
-    return int(_valleys(g, found))
+    kk = kw = 0.0
+    for i in range(count):
+        kk += quotes[2, i] * quotes[0, i] * quotes[0, i]
+        kw += quotes[2, i] * quotes[0, i] * quotes[1, i]
+    m = load(_COLUMNS, 0) + low
+    for line in range(_LINES):
+        square = _SHARES[line] * _SHARES[line]
+        r1 = rk = rw = spread(0.0)
+        for i in range(count):
+            s = quotes[0, i] - m
+            qr = quotes[2, i] * near_root(fused_lanes(s, s, square))
+            r1, rk, rw = r1 + qr, fused_lanes(qr, quotes[0, i], rk), fused_lanes(qr, quotes[1, i], rw)
+        rr = (kk + square) + m * m - r1 * r1
+        det = kk * rr - rk * rk
+        d, c = rr * kw - rk * rw, kk * rw - rk * kw
+        up, down = _within(rw + kw, 0.0, 1e300), _within(rw - kw, 0.0, 1e300)
+        up, down = up * up / (rr + 2.0 * rk + kk), down * down / (rr - 2.0 * rk + kk)
+        free = (abs(d) <= c) & (det > _SINGLES * kk * rr)
+        store(grid, _LINE * line + _FIRST, choose(free, (d * kw + c * rw) / det, choose(up > down, up, down)))
 
 
 @njit(cache=True, error_model="numpy")
-def _valleys(g: Floats, found: Floats) -> int:
-    """Fill the points of the grid that are better than their neighbours, the best two, best first."""
-    gains, count = 6 * _POINTS, 0
-    for j in range(_POINTS):
-        here, column, line = g[gains + j], j % _M_POINTS, j // _M_POINTS
-        best = bool(here > 0.0)
-        for other in range(max(line - 1, 0), min(line + 2, _SIGMA_POINTS)):
-            for across in range(max(column - 1, 0), min(column + 2, _M_POINTS)):
-                at = other * _M_POINTS + across
-                best = best and (g[gains + at] < here or (at >= j and g[gains + at] == here))
-        if not best:
+def _valleys(grid: Floats, low: float, facts: Floats) -> None:
+    """Note the two best points of the grid that are better than their neighbours; NaN for none."""
+    best, second, at, then = 0.0, 0.0, -1, -1
+    for line in range(_LINES):
+        begin = _LINE * line + _FIRST
+        here = load(grid, begin)
+        peak = (here > load(grid, begin - 1)) & (here >= load(grid, begin + 1))
+        for step in range(-1, 2):
+            peak = (
+                peak & (here > load(grid, begin - _LINE + step)) & (here >= load(grid, begin + _LINE + step))
+            )
+        if not some(peak):
             continue
-        place = 1
-        if count == 0 or here > found[0, 2]:
-            found[1, :] = found[0, :]
-            place = 0
-        elif count > 1 and here <= found[1, 2]:
-            continue
-        found[place, 0], found[place, 1], found[place, 2] = g[j], 0.5 * math.log(g[_POINTS + j]), here
-        count += 1
-    return min(count, _VALLEYS)
+        store(grid, _PEAKS, choose(peak, here, spread(0.0)))
+        for j in range(WIDTH):
+            gain = grid[_PEAKS + j]
+            if gain > best:
+                second, then, best, at = best, at, gain, WIDTH * line + j
+            elif gain > second:
+                second, then = gain, WIDTH * line + j
+    facts[_START], facts[_START + WIDTH] = low, 1.0
+    facts[_OTHER], facts[_OTHER + WIDTH], facts[_GAIN] = low, 1.0, -math.inf
+    if at >= 0:
+        facts[_START] = low + _COLUMNS[at % WIDTH]
+        facts[_START + WIDTH] = _SHARES[at // WIDTH]
+    if then >= 0:
+        facts[_OTHER] = low + _COLUMNS[then % WIDTH]
+        facts[_OTHER + WIDTH], facts[_GAIN] = _SHARES[then // WIDTH], second
 
 
 @njit(cache=True, error_model="numpy")
-def _prepare(k: Floats, w: Floats, weight: Floats, work: Work) -> int:
-    """Fill sorted, centred quotes of total weight one, their moments and the box; return their number."""
-    rows, moments, box, _ = work
-    n, heaviest = 0, 0.0
-    for i in range(k.size):
-        if abs(k[i]) <= FURTHEST and LEAST <= w[i] <= GREATEST and weight[i] < math.inf:
-            heaviest = max(heaviest, weight[i])
-    in_order = True
-    for i in range(k.size):
-        if abs(k[i]) <= FURTHEST and LEAST <= w[i] <= GREATEST and 1e-30 * heaviest < weight[i] < math.inf:
-            rows[0, n], rows[1, n], rows[2, n] = k[i], w[i], weight[i] / heaviest
-            in_order = in_order and (n == 0 or rows[0, n - 1] <= k[i])
-            n += 1
-    if not in_order:
-        order = np.argsort(rows[0, :n])
+def _base(z: Floats, n: int, steepest: Lanes, taken: Marks) -> Base:
+    """Return the moments of centred quotes."""
+    kk = kw = ww = spread(0.0)
+    for i in range(0, n * QUOTE, QUOTE):
+        k, w, q = load(z, i), load(z, i + WIDTH), load(z, i + 2 * WIDTH)
+        qk, qw = q * k, q * w
+        kk, kw, ww = fused_lanes(qk, k, kk), fused_lanes(qk, w, kw), fused_lanes(qw, w, ww)
+    return kk, kw, ww, steepest, taken
+
+
+@njit(cache=True, error_model="numpy")
+def _flatten(z: Floats, n: int, flat: Marks) -> None:
+    for i in range(0, n * QUOTE, QUOTE):
+        store(z, i + WIDTH, choose(flat, spread(0.0), load(z, i + WIDTH)))
+
+
+@njit(cache=True, error_model="numpy")
+def _picked(where: Marks, x: Fit, y: Fit) -> Fit:
+    done = (where & x[3]) | (~where & y[3])
+    return choose(where, x[0], y[0]), choose(where, x[1], y[1]), choose(where, x[2], y[2]), done
+
+
+@njit(cache=True, error_model="numpy")
+def _search(work: Work, n: int, bins: int) -> None:
+    """Fit the eight slices that have been gathered; results go to the lanes' facts."""
+    z, binned, facts = work
+    scales, few = (load(facts, _MEAN_K), load(facts, _SPAN), load(facts, _MEAN_W)), load(facts, _NUMBER) < 1.0
+    steepest = STEEPEST * scales[1]
+    base, rough = _base(z, n, steepest, ~few), _base(binned, bins, steepest, ~few)
+    flat, none = (base[2] <= _FLAT_SQUARE * scales[2] * scales[2]) & ~few, spread(0.0)
+    if some(flat):
+        _flatten(z, n, flat)
+        _flatten(binned, bins, flat)
+        base, rough = _base(z, n, steepest, ~few), _base(binned, bins, steepest, ~few)
+    low = load(facts, _LOW)
+    box, far = (low - 1.0, low + 2.0), spread(math.inf)
+    nowhere = far, none, far, few
+    store(facts, _STEPS, spread(0.0))
+    store(facts, _STARTS, spread(0.0))
+    start = load(facts, _START), load(facts, _START + WIDTH), far, few
+    first = _descend(binned, bins, rough, box, start, nowhere, _ROUGHLY, facts)
+    hopeless = ~(rough[2] - load(facts, _GAIN) < _HOPELESS_START * first[2])
+    other_start = load(facts, _OTHER), load(facts, _OTHER + WIDTH), far, few | hopeless
+    second = _descend(binned, bins, rough, box, other_start, first, _ROUGHLY, facts)
+    swap = second[2] < first[2]
+    best, rest = _picked(swap, second, first), _picked(swap, first, second)
+    best = _descend(z, n, base, box, (best[0], best[1], best[2], few), nowhere, _TOLERANCE, facts)
+    apart = abs(rest[0] - best[0]) + abs(rest[1] - best[1]) / best[1] > _APART
+    rival = apart & (rest[2] < _RIVAL * best[2]) & ~few
+    if some(rival):
+        again = _descend(z, n, base, box, (rest[0], rest[1], rest[2], ~rival), best, _TOLERANCE, facts)
+        swap = rival & (again[2] < best[2])
+        rest = _picked(swap, best, _picked(rival, again, rest))
+        best = _picked(swap, again, best)
+    apart = apart & (rest[2] < math.inf)
+    for p in range(N):
+        store(facts, _SECOND + WIDTH * p, spread(math.nan))
+    if some(apart):
+        _note(_SECOND, z, n, base, (choose(apart, rest[0], spread(math.nan)), rest[1]), scales, facts)
+    _note(_RAW, z, n, base, (best[0], best[1]), scales, facts)
+    _judge(best, base, box, facts)
+
+
+@njit(cache=True, error_model="numpy")
+def _note(at: int, z: Floats, n: int, base: Base, point: Pair, scales: Scales, facts: Floats) -> None:
+    """Note the five parameters of (m, sigma), and what errors follow from."""
+    m, sigma = point
+    k_mean, span, w_mean = scales
+    square = sigma * sigma
+    middle = root(m * m + square)
+    sums = _moments(z, n, m, square, middle)
+    moments = _centred(sums, m, square, middle)
+    d, c, _, _, _ = _linear(base, sums[1], moments[3], sums[2])
+    store(facts, at, w_mean + d * m - c * moments[0])
+    store(facts, at + WIDTH, c / span)
+    store(facts, at + 2 * WIDTH, choose(c > 0.0, d / c, spread(0.0)))
+    store(facts, at + 3 * WIDTH, fused_lanes(m, span, k_mean))
+    store(facts, at + 4 * WIDTH, sigma * span)
+    store(facts, _KNOWN, base[0])
+    store(facts, _KNOWN + WIDTH, sums[1])
+    for p in range(11):
+        store(facts, _KNOWN + (2 + p) * WIDTH, moments[p])
+    store(facts, _KNOWN + 13 * WIDTH, m)
+    store(facts, _KNOWN + 14 * WIDTH, square)
+    store(facts, _KNOWN + 15 * WIDTH, d)
+    store(facts, _KNOWN + 16 * WIDTH, c)
+    store(facts, _KNOWN + 17 * WIDTH, span)
+
+
+@njit(cache=True, error_model="numpy")
+def _judge(best: Fit, base: Base, box: Pair, facts: Floats) -> None:
+    """Note the status of the optimum, but for what the errors say (``svi_check``), and the mean square."""
+    m, sigma, cost, done = best
+    d, c = load(facts, _KNOWN + 15 * WIDTH), load(facts, _KNOWN + 16 * WIDTH)
+    inside = (m > box[0]) & (m < box[1]) & (sigma > _NARROW) & (sigma < _WIDE) & (c > 0.0) & (c < base[3])
+    inside = inside & (abs(d) < c) & (load(facts, _RAW) < load(facts, _LARGEST))
+    status = choose(done, choose(inside, spread(_OK), spread(_BOUND)), spread(_FAILED))
+    number = load(facts, _NUMBER)
+    store(facts, _STATUS, choose(number > 0.0, status, spread(_FEW)))
+    store(facts, _NOISE, choose(number > N, cost / (number - N), spread(math.nan)))
+
+
+@njit(cache=True, error_model="numpy")
+def _bin(k: Floats, w: Floats, weight: Floats, most: int, quotes: Floats) -> int:
+    """Gather neighbours into at most `most` quotes; return how many."""
+    n, count, begin, over = k.size, min(k.size, most), 0, 0
+    size, rest = n // count, n % count
+    for j in range(count):
+        over += rest
+        end = begin + size
+        if over >= count:
+            end, over = end + 1, over - count
+        qk, qw, q = 0.0, 0.0, 0.0
+        for i in range(begin, end):
+            q += weight[i]
+            qk += weight[i] * k[i]
+            qw += weight[i] * w[i]
+        begin, per = end, 1.0 / q
+        quotes[0, j], quotes[1, j], quotes[2, j] = qk * per, qw * per, q
+    return count
+
+
+@njit(cache=True, error_model="numpy")
+def _gather(k: Floats, w: Floats, weight: Floats, lane: int, work: Work, room: tuple[Floats, Floats]) -> None:
+    """Put a slice into a lane: its quotes of total weight one about their means, its bins, where to start."""
+    z, binned, facts = work[0][lane:], work[1][lane:], work[2][lane:]
+    (quotes, grid), n = room, k.size
+    count = _bin(k, w, weight, BINS, quotes)
+    total, k_mean, w_mean, largest = 0.0, 0.0, 0.0, 0.0
+    for j in range(count):
+        total += quotes[2, j]
+        k_mean += quotes[2, j] * quotes[0, j]
+        w_mean += quotes[2, j] * quotes[1, j]
+    per, span = 1.0 / total, k[n - 1] - k[0]
+    k_mean, w_mean, per_span = k_mean * per, w_mean * per, 1.0 / span
+    low = (k[0] - k_mean) * per_span
+    for i in range(n):
+        largest = max(largest, w[i])
+        z[QUOTE * i], z[QUOTE * i + WIDTH] = (k[i] - k_mean) * per_span, w[i] - w_mean
+        z[QUOTE * i + 2 * WIDTH] = weight[i] * per
+    for j in range(count):
+        quotes[0, j], quotes[1, j] = (quotes[0, j] - k_mean) * per_span, quotes[1, j] - w_mean
+        quotes[2, j] *= per
+    for j in range(BINS):
         for p in range(3):
-            rows[p, :n] = rows[p, :n][order]
-    distinct, total, k_mean, w_mean, largest = min(n, 1), 0.0, 0.0, 0.0, 0.0
-    for i in range(n):
-        distinct += 1 if i > 0 and rows[0, i] - rows[0, i - 1] > SAME_STRIKE else 0
-        total += rows[2, i]
-        k_mean += rows[2, i] * rows[0, i]
-        w_mean += rows[2, i] * rows[1, i]
-        largest = max(largest, rows[1, i])
-    if distinct < N:
-        return 0
-    k_mean, w_mean = k_mean / total, w_mean / total
-    kk, kw, ww = 0.0, 0.0, 0.0
-    for i in range(n):
-        rows[0, i] -= k_mean
-        rows[1, i] -= w_mean
-        rows[2, i] /= total
-        kk += rows[2, i] * rows[0, i] * rows[0, i]
-        kw += rows[2, i] * rows[0, i] * rows[1, i]
-        ww += rows[2, i] * rows[1, i] * rows[1, i]
-    moments[0], moments[1], moments[2], moments[3], moments[4] = k_mean, w_mean, kk, kw, ww
-    moments[5], moments[6] = largest, heaviest
-    span = rows[0, n - 1] - rows[0, 0]
-    box[0], box[1] = rows[0, 0] - span, rows[0, n - 1] + span
-    box[2], box[3] = math.log(1e-3 * span), math.log(3.0 * span)
-    return n
+            binned[QUOTE * j + p * WIDTH] = quotes[p, j] if j < count else 0.0
+    facts[_MEAN_K], facts[_MEAN_W], facts[_LOW], facts[_SPAN] = k_mean, w_mean, low, span
+    facts[_LARGEST], facts[_NUMBER] = largest, n
+    if count == BINS:
+        count = _bin(quotes[0], quotes[1], quotes[2], GRID_BINS, quotes)
+    _fill_grid(quotes, count, low, grid)
+    _valleys(grid, low, facts)
 
 
 @njit(cache=True, error_model="numpy")
-def _raw(p: Floats, moments: Floats, out: Floats) -> None:
-    """Fill the five parameters of the point in `p`."""
-    out[0] = moments[1] + p[2] * p[0] - p[3] * p[4]
-    out[1], out[2] = p[3], (p[2] / p[3] if p[3] > 0.0 else 0.0)
-    out[3], out[4] = p[0] + moments[0], math.exp(p[1])
-
-
-@njit(cache=True, error_model="numpy")
-def _misfit(
-    k: Floats, w: Floats, weight: Floats, x: Floats, residuals: Floats, heaviest: float
-) -> tuple[float, float]:
-    """Fill model minus market of the quotes that are used; return their root mean square and greatest."""
-    a, b, rho, m, square = x[0], x[1], x[2], x[3], x[4] * x[4]
-    total, greatest, n = 0.0, 0.0, 0
-    for i in range(k.size):
-        if abs(k[i]) <= FURTHEST and LEAST <= w[i] <= GREATEST and 1e-30 * heaviest < weight[i] < math.inf:
-            s = k[i] - m
-            e = a + b * (rho * s + math.sqrt(s * s + square)) - w[i]
-            residuals[i] = e
-            total += e * e
-            greatest = max(greatest, abs(e))
-            n += 1
-    return math.sqrt(total / n), greatest
-
-
-@njit(cache=True, error_model="numpy")
-def _pad(work: Work, n: int) -> int:
-    """Fill up the last lanes with quotes of no weight and load what fits; return the number of lanes."""
-    rows, moments, _, t = work
-    padded = (n + LANES - 1) // LANES * LANES
-    for i in range(n, padded):
-        rows[0, i], rows[1, i], rows[2, i] = rows[0, n - 1], 0.0, 0.0
-    if moments[4] <= _FLAT_SQUARE * moments[1] * moments[1]:
-        moments[3] = 0.0
-        rows[1, :padded] = 0.0
-    if padded <= CHUNK:
-        _load(t, rows, 0, padded)
-    return padded
-
-
-@njit(cache=True, error_model="numpy")
-def _fit_one(
-    k: Floats, w: Floats, weight: Floats, work: Work, g: Floats, out: Floats, residuals: Floats
-) -> None:
-    counts, starts = np.zeros(2), np.zeros((_VALLEYS, 3))
-    p, trial, best = np.empty(_SIZE), np.empty(_SIZE), np.empty(_SIZE)
-    moments, box = work[1], work[2]
-    out[:], residuals[:] = math.nan, math.nan
-    n = _prepare(k, w, weight, work)
-    out[STATUS] = _FEW
-    if n > 0:
-        padded = _pad(work, n)
-        valleys = max(_starts(work[0], n, g, starts), 1)
-        if starts[0, 2] <= 0.0:
-            starts[0, 0], starts[0, 1] = 0.0, box[3] - 2.0
-        least, converged, best[0], best[1], best[_SUMS_AT] = math.inf, False, math.inf, 0.0, math.inf
-        for i in range(valleys):
-            p[0], p[1] = min(max(starts[i, 0], box[0]), box[1]), starts[i, 1]
-            cost, done = _descend(work, padded, p, trial, best, counts)
-            if i > 0 and abs(p[0] - best[0]) + abs(p[1] - best[1]) > _APART:
-                _raw(best if cost < least else p, moments, out[OTHER:])
-            if cost < least:
-                least, converged = cost, done
-                best[:] = p
-        _raw(best, moments, out)
-        out[RMSE], out[MAX_ERROR] = _misfit(k, w, weight, out, residuals, moments[6])
-        out[STATUS] = _judged(best, work, converged, out)
-        out[NOISE] = best[_SUMS_AT] / (n - N) if n > N else math.nan
-        out[POINT:] = best[:N_POINT]
-    out[ITERATIONS], out[EVALUATIONS] = counts[0], counts[1]
-
-
-@njit(cache=True, error_model="numpy")
-def _judged(p: Floats, work: Work, converged: bool, out: Floats) -> float:
-    """Return the status of the point in `p`, but for what the errors say (``svi_check``)."""
-    box, largest = work[2], work[1][5]
-    inside = box[0] < p[0] < box[1] and box[2] < p[1] < box[3] and out[0] < largest
-    if not converged:
-        return _FAILED
-    return _OK if inside and 0.0 < out[1] < STEEPEST and abs(out[2]) < 1.0 else _BOUND
-
-
-@njit(cache=True, error_model="numpy")
-def fit_slices(k: Floats, w: Floats, weight: Floats, offsets: Ints, out: Floats, residuals: Floats) -> None:
+def fit_slices(k: Floats, w: Floats, weight: Floats, offsets: Ints, order: Ints, facts: Floats) -> None:
     """Fit each slice by itself.
 
     Parameters
     ----------
     k, w, weight : ndarray, shape (n,)
-        Log-moneyness, total variance and weights, slice after slice; unusable quotes among them.
+        Log-moneyness, total variance and weights, slice after slice, each slice as ``svi_quotes`` leaves it:
+        usable quotes in order of strike; none where there are too few strikes.
     offsets : ndarray of int64, shape (n_slices + 1,)
         Where each slice begins, and the end.
-    out : ndarray, shape (n_slices, N_OUT)
+    order : ndarray of int64, shape (n_slices,)
+        Slices in the order in which they take lanes: best by size, as eight take as long as their longest.
+    facts : ndarray, shape (n_slices / 8 rounded up, FACTS)
         Filled; see the module's constants.
-    residuals : ndarray, shape (n,)
-        Filled with model minus market.
     """
-    longest = 0
+    longest = 1
     for i in range(offsets.size - 1):
         longest = max(longest, offsets[i + 1] - offsets[i])
-    g = np.empty(7 * _POINTS)
-    work = np.empty((3, longest + LANES)), np.empty(7), np.empty(4), np.empty(_WORK_SIZE)
-    for p in range(_SUMS):
-        for j in range(LANES):
-            work[3][_S0 + p * _ROW + j] = 0.0
-    for i in range(offsets.size - 1):
-        b, e = offsets[i], offsets[i + 1]
-        _fit_one(k[b:e], w[b:e], weight[b:e], work, g, out[i], residuals[b:e])
+    z, binned = np.empty(QUOTE * longest), np.zeros(QUOTE * BINS)
+    room = np.empty((3, BINS)), np.full(_PEAKS + WIDTH, -math.inf)
+    for group in range(facts.shape[0]):
+        here, n = facts[group], 0
+        for at in range(group * WIDTH, min((group + 1) * WIDTH, order.size)):
+            n = max(n, offsets[order[at] + 1] - offsets[order[at]])
+        here[:] = 0.0
+        for lane in range(WIDTH):
+            at = group * WIDTH + lane
+            b, e = (offsets[order[at]], offsets[order[at] + 1]) if at < order.size else (0, 0)
+            if e > b:
+                _gather(k[b:e], w[b:e], weight[b:e], lane, (z, binned, here), room)
+            for i in range(e - b, n):
+                for p in range(3):
+                    z[QUOTE * i + p * WIDTH + lane] = 0.0
+        if n == 0:
+            here[_STATUS : _STATUS + WIDTH] = _FEW
+        else:
+            _search((z, binned, here), n, min(n, BINS))

@@ -13,14 +13,23 @@ from numba import njit
 from numpy.typing import NDArray
 
 from periscope_analytics.errors import Status
+from periscope_analytics.kernels.lanes import choose, every, fused_lanes, load, root, spread, store
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Lanes = Floats
+Marks = NDArray[np.bool_]
 
-N = 5
-RMSE, MAX_ERROR, STDERR, STATUS, FREE, NOISE, POINT = 5, 6, 7, 12, 15, 21, 22
+N, WIDTH = 5, 8
+RMSE, MAX_ERROR, STDERR, STATUS, ITERATIONS, EVALUATIONS, FREE = 5, 6, 7, 12, 13, 14, 15
+OTHER, NOISE, POINT = 16, 21, 22
+N_OUT = POINT + 15
 UNPROVEN = 2.0
-"""Places in a row of ``svi.fit_slices``, and what ``svi_within`` leaves in `FREE`."""
+"""Places in a slice's row of results: parameters, then these. `OTHER` is the optimum of a second valley or
+NaN, `NOISE` the residuals' variance over their number; `POINT` and `UNPROVEN` in `FREE` are for
+``svi_within``."""
+_SECOND, _NOISE, _STEPS, _STARTS, _STATUS, _KNOWN = (WIDTH * j for j in (5, 10, 11, 12, 14, 15))
+"""Places in the facts of ``svi.fit_slices``."""
 _OK, _FEW, _FLAT = float(Status.OK), float(Status.TOO_FEW_STRIKES), float(Status.UNIDENTIFIED)
 STEEPEST = 2.0
 _SMALLEST_PIVOT = 1e-12
@@ -29,41 +38,40 @@ _EXACT, _MOST_CELLS, _DOUBLINGS = 1e-13, 5000, 40
 
 
 @njit(cache=True, error_model="numpy")
-def _density_numerator(x: Floats, c: Floats) -> None:
-    """Fill the Bernstein coefficients of 16 w^2 r^3 g t^5 as a polynomial of t = exp(asinh((k - m)/sigma)).
+def _density_numerator(a: Lanes, b: Lanes, rho: Lanes, m: Lanes, sigma: Lanes) -> tuple[Lanes, ...]:
+    """Return the Bernstein coefficients of 16 w^2 r^3 g t^5 as a polynomial of t = exp(asinh((k - m)/sigma)).
 
     In t both k - m and r are rational, so g >= 0 at all strikes is the positivity of one polynomial of degree
-    10 over t > 0; it is written in t/(1 + t), from 0 to 1.
+    10 over t > 0; it is written in t/(1 + t), from 0 to 1. Of one smile, or of one in each lane.
     """
-    a, b, rho, m, sigma = x[0], x[1], x[2], x[3], x[4]
     h = 0.5 * sigma
-    w, v, k = np.empty(3), np.empty(3), np.empty(3)
-    w[0], w[1], w[2] = b * h * (1.0 - rho), a, b * h * (1.0 + rho)
-    v[0], v[1], v[2] = -b * h * (1.0 - rho), 0.0, b * h * (1.0 + rho)
-    k[0], k[1], k[2] = -h, m, h
-    lean, ww, vv, mixed = np.zeros(5), np.zeros(5), np.zeros(5), np.zeros(9)
-    for i in range(3):
-        lean[i] += 2.0 * h * w[i]
-        lean[i + 2] += 2.0 * h * w[i]
-        for j in range(3):
-            lean[i + j] -= k[i] * v[j]
-            ww[i + j] += w[i] * w[j]
-            vv[i + j] += v[i] * v[j]
-    for i in range(5):
-        for j in range(5):
-            mixed[i + j] += 4.0 * lean[i] * lean[j] - vv[i] * ww[j]
-        for j in range(3):
-            mixed[i + j + 1] -= 4.0 * vv[i] * w[j]
-    c[:] = 0.0
-    for i in range(9):
-        c[i] += h * mixed[i]
-        c[i + 2] += h * mixed[i]
-    for i in range(5):
-        c[i + 3] += 8.0 * b * sigma * sigma * ww[i]
-    choose = 1.0
-    for i in range(_DEGREE + 1):
-        c[i] /= choose
-        choose *= (_DEGREE - i) / (i + 1.0)
+    left, right = b * h * (1.0 - rho), b * h * (1.0 + rho)
+    l0, l1, l2 = h * left, 2.0 * h * a + m * left, 3.0 * h * (left + right)
+    l3, l4 = 2.0 * h * a - m * right, h * right
+    w0, w1, w2, w3, w4 = (
+        left * left,
+        2.0 * left * a,
+        a * a + 2.0 * left * right,
+        2.0 * a * right,
+        right * right,
+    )
+    p, q, r = w0, -2.0 * left * right, w4
+    c0 = 4.0 * (l0 * l0) - p * w0
+    c1 = 8.0 * (l0 * l1) - p * w1 - 4.0 * (p * left)
+    c2 = 4.0 * (2.0 * (l0 * l2) + l1 * l1) - (p * w2 + q * w0) - 4.0 * (p * a)
+    c3 = 8.0 * (l0 * l3 + l1 * l2) - (p * w3 + q * w1) - 4.0 * (p * right + q * left)
+    c4 = 4.0 * (2.0 * (l0 * l4 + l1 * l3) + l2 * l2) - (p * w4 + q * w2 + r * w0) - 4.0 * (q * a)
+    c5 = 8.0 * (l1 * l4 + l2 * l3) - (q * w3 + r * w1) - 4.0 * (q * right + r * left)
+    c6 = 4.0 * (2.0 * (l2 * l4) + l3 * l3) - (q * w4 + r * w2) - 4.0 * (r * a)
+    c7 = 8.0 * (l3 * l4) - r * w3 - 4.0 * (r * right)
+    c8 = 4.0 * (l4 * l4) - r * w4
+    bend = 8.0 * b * sigma * sigma
+    return (
+        h * c0, 0.1 * (h * c1), (h * (c0 + c2)) / 45.0, (h * (c1 + c3) + bend * w0) / 120.0,
+        (h * (c2 + c4) + bend * w1) / 210.0, (h * (c3 + c5) + bend * w2) / 252.0,
+        (h * (c4 + c6) + bend * w3) / 210.0, (h * (c5 + c7) + bend * w4) / 120.0,
+        (h * (c6 + c8)) / 45.0, 0.1 * (h * c7), h * c8,
+    )  # fmt: skip
 
 
 @njit(cache=True, error_model="numpy")
@@ -107,8 +115,34 @@ def is_free(x: Floats) -> bool:
     if not x[0] + x[1] * x[4] * math.sqrt((1.0 - x[2]) * (1.0 + x[2])) > 0.0:
         return False
     stack = np.empty((_DEEPEST + 2, _DEGREE + 1))
-    _density_numerator(x, stack[0])
+    coefficients = _density_numerator(x[0], x[1], x[2], x[3], x[4])
+    for i in range(_DEGREE + 1):
+        stack[0, i] = coefficients[i]
     return bool(_positive(stack))
+
+
+@njit(cache=True, error_model="numpy")
+def _seen_free(facts: Floats, scratch: Floats) -> tuple[Marks, Marks]:
+    """Return which of eight smiles are free beyond doubt, after one halving, and which may be."""
+    a, b, rho, sigma = load(facts, 0), load(facts, WIDTH), load(facts, 2 * WIDTH), load(facts, 4 * WIDTH)
+    c = _density_numerator(a, b, rho, load(facts, 3 * WIDTH), sigma)
+    none = spread(0.0)
+    possible = (b * (1.0 + abs(rho)) <= STEEPEST) & (a + b * sigma * root((1.0 - rho) * (1.0 + rho)) > 0.0)
+    positive = c[0] >= none
+    for i in range(_DEGREE + 1):
+        positive = positive & (c[i] >= none)
+        store(scratch, WIDTH * i, c[i])
+    if every(positive | ~possible):
+        return positive & possible, possible
+    ends = (c[0] >= none) & (c[_DEGREE] >= none)
+    for level in range(1, _DEGREE + 1):
+        for i in range(_DEGREE, level - 1, -1):
+            middle = 0.5 * (load(scratch, WIDTH * i) + load(scratch, WIDTH * (i - 1)))
+            store(scratch, WIDTH * i, middle)
+        ends = ends & (load(scratch, WIDTH * _DEGREE) >= none)
+    for i in range(_DEGREE + 1):
+        ends = ends & (load(scratch, WIDTH * i) >= none)
+    return (positive | ends) & possible, possible
 
 
 @njit(cache=True, error_model="numpy")
@@ -183,78 +217,122 @@ def _tails_above(reach: float, upper: Floats, lower: Floats) -> bool:
 
 
 @njit(cache=True, error_model="numpy")
-def _factorised(n: Floats) -> bool:
-    """Factorise a symmetric matrix in place by Cholesky's method; False if a pivot is next to nothing."""
-    for i in range(4):
-        if not n[i, i] > 0.0:
-            return False
-        size = n[i, i]
-        for j in range(i + 1):
-            for q in range(j):
-                n[i, j] -= n[i, q] * n[j, q]
-            if j < i:
-                n[i, j] /= n[j, j]
-        if not n[i, i] > _SMALLEST_PIVOT * size:
-            return False
-        n[i, i] = math.sqrt(n[i, i])
-    return True
+def _turns(base: tuple[Lanes, Lanes, Lanes, Lanes], by: tuple[Lanes, Lanes]) -> tuple[Lanes, Lanes]:
+    """Return how D and C answer to a column that has these moments with k and r."""
+    kk, kr, rr, per = base
+    return (by[0] * rr - by[1] * kr) * per, (by[1] * kk - by[0] * kr) * per
 
 
 @njit(cache=True, error_model="numpy")
-def _errors(x: Floats, p: Floats, noise: float, out: Floats) -> bool:
-    """Fill one-sigma errors of the parameters; False if quotes hardly tell them apart.
+def _note_errors(facts: Floats, errors: Floats) -> Marks:
+    """Fill one-sigma errors of eight optima; return which have quotes that tell their parameters apart.
 
-    ``noise (J'J)^-1`` from the moments at the optimum: columns by b, rho, m, sigma about their means, then
-    the error of a from theirs and that of the mean.
+    ``noise (J'J)^-1`` in D, C, m, ln sigma: that of the last two is the inverse of the projected matrix, that
+    of the first two their own and what the last two add; D = b rho and C = b; a is the mean less the rest.
     """
-    b, rho, sigma = x[1], x[2], x[4]
-    kk, kr, uk, vk, rr, ur, vr = p[7], p[8], p[9], p[10], p[11], p[12], p[13]
-    n, mean, inverse = np.empty((4, 4)), np.empty(4), np.zeros((4, 4))
-    n[0, 0] = rho * rho * kk + 2.0 * rho * kr + rr
-    n[1, 0], n[1, 1] = b * (rho * kk + kr), b * b * kk
-    n[2, 0], n[2, 1], n[2, 2] = -b * (rho * uk + ur), -b * b * uk, b * b * p[14]
-    n[3, 0], n[3, 1] = b * sigma * (rho * vk + vr), b * b * sigma * vk
-    n[3, 2], n[3, 3] = -b * b * sigma * p[15], b * b * sigma * sigma * p[16]
-    mean[0], mean[1], mean[2], mean[3] = p[4] - rho * p[0], -b * p[0], -b * (rho + p[5]), b * sigma * p[6]
-    if not _factorised(n):
-        return False
-    across = 1.0
-    for i in range(4):
-        inverse[i, i] = 1.0 / n[i, i]
-        for j in range(i):
-            total = 0.0
-            for q in range(j, i):
-                total -= n[i, q] * inverse[q, j]
-            inverse[i, j] = total * inverse[i, i]
-        lean = 0.0
-        for j in range(i + 1):
-            lean += inverse[i, j] * mean[j]
-        across += lean * lean
-    out[0] = math.sqrt(noise * across)
-    for j in range(4):
-        total = 0.0
-        for i in range(j, 4):
-            total += inverse[i, j] * inverse[i, j]
-        out[1 + j] = math.sqrt(noise * total)
-    return True
+    at = _KNOWN
+    kk, kr, r1, u1 = load(facts, at), load(facts, at + 8), load(facts, at + 16), load(facts, at + 24)
+    v1, rr, uk, vk = load(facts, at + 32), load(facts, at + 40), load(facts, at + 48), load(facts, at + 56)
+    ur, vr, uu, uv = load(facts, at + 64), load(facts, at + 72), load(facts, at + 80), load(facts, at + 88)
+    vv, m, square, d = (
+        load(facts, at + 96),
+        load(facts, at + 104),
+        load(facts, at + 112),
+        load(facts, at + 120),
+    )
+    c, span, noise = load(facts, at + 128), load(facts, at + 136), load(facts, _NOISE)
+    det = kk * rr - kr * kr
+    per = 1.0 / det
+    (u_d, u_c), (v_d, v_c) = _turns((kk, kr, rr, per), (uk, ur)), _turns((kk, kr, rr, per), (vk, vr))
+    left_u, left_uv = uu - uk * u_d - ur * u_c, uv - uk * v_d - ur * v_c
+    left_v = vv - vk * v_d - vr * v_c
+    pivot = left_v - left_uv * left_uv / left_u
+    known: Marks = (det > _SMALLEST_PIVOT * kk * rr) & (left_u > _SMALLEST_PIVOT * uu) & (c > 0.0)
+    known = known & (pivot > _SMALLEST_PIVOT * vv)
+    by_m, by_theta = -c, c * square
+    theta_theta = 1.0 / (pivot * by_theta * by_theta)
+    lean = left_uv * by_theta / (left_u * by_m)
+    m_theta = -lean * theta_theta
+    m_m = 1.0 / (left_u * by_m * by_m) - lean * m_theta
+    a_d, a_c, b_d, b_c = by_m * u_d, by_m * u_c, by_theta * v_d, by_theta * v_c
+    d_m, d_theta = -(a_d * m_m + b_d * m_theta), -(a_d * m_theta + b_d * theta_theta)
+    c_m, c_theta = -(a_c * m_m + b_c * m_theta), -(a_c * m_theta + b_c * theta_theta)
+    d_d, c_c = rr * per - (d_m * a_d + d_theta * b_d), kk * per - (c_m * a_c + c_theta * b_c)
+    d_c, rho = -kr * per - (d_m * a_c + d_theta * b_c), d / c
+    on_d, on_c, on_m, on_theta = -m, r1, -d - c * u1, c * square * v1
+    a_a = on_d * (on_d * d_d + 2.0 * (on_c * d_c + on_m * d_m + on_theta * d_theta))
+    a_a = a_a + on_c * (on_c * c_c + 2.0 * (on_m * c_m + on_theta * c_theta))
+    a_a = a_a + on_m * (on_m * m_m + 2.0 * on_theta * m_theta) + on_theta * on_theta * theta_theta
+    store(errors, 0, root(noise * (1.0 + a_a)))
+    store(errors, WIDTH, root(noise * c_c) / span)
+    store(errors, 2 * WIDTH, root(noise * (d_d - rho * (2.0 * d_c - rho * c_c))) / c)
+    store(errors, 3 * WIDTH, root(noise * m_m) * span)
+    store(errors, 4 * WIDTH, root(noise * theta_theta * square) * span)
+    for i in range(N):
+        store(errors, WIDTH * i, choose(known, load(errors, WIDTH * i), spread(math.nan)))
+    return known
 
 
 @njit(cache=True, error_model="numpy")
-def judge(fits: Floats, constrained: bool) -> None:
-    """Complete the rows that ``svi.fit_slices`` filled: errors, whether identified, whether free.
+def _misfit(k: Floats, w: Floats, x: Floats, residuals: Floats, scratch: Floats) -> tuple[float, float]:
+    """Fill model minus market; return its root mean square and the greatest."""
+    a, b, rho, m, square = x[0], x[1], x[2], x[3], x[4] * x[4]
+    for i in range(k.size):
+        s = k[i] - m
+        residuals[i] = a + b * (rho * s + math.sqrt(s * s + square)) - w[i]
+    squares, most, rest = spread(0.0), spread(0.0), k.size % WIDTH
+    for i in range(rest, k.size, WIDTH):
+        e = abs(load(residuals, i))
+        squares, most = fused_lanes(e, e, squares), choose(e > most, e, most)
+    store(scratch, 0, squares)
+    store(scratch, WIDTH, most)
+    total, greatest = 0.0, 0.0
+    for i in range(rest):
+        total += residuals[i] * residuals[i]
+        greatest = max(greatest, abs(residuals[i]))
+    for lane in range(WIDTH):
+        total += scratch[lane]
+        greatest = max(greatest, scratch[WIDTH + lane])
+    return math.sqrt(total / k.size), greatest
 
-    With `constrained`, errors are only those of the smiles that are free: the others are to be fitted anew.
+
+@njit(cache=True, error_model="numpy")
+def judge(
+    facts: Floats, order: Ints, k: Floats, w: Floats, offsets: Ints, out: Floats, residuals: Floats
+) -> None:
+    """Fill slices' rows of results from what ``svi.fit_slices`` found, and model minus market.
+
+    Errors, whether identified, whether free of butterfly arbitrage. Arguments as those of ``svi.fit_slices``.
     """
-    for i in range(fits.shape[0]):
-        fit = fits[i]
-        if fit[STATUS] == _FEW:
-            continue
-        fit[FREE] = 1.0 if is_free(fit[:N]) else 0.0
-        if constrained and fit[FREE] == 0.0:
-            continue
-        identified = _errors(fit[:N], fit[POINT:], fit[NOISE], fit[STDERR:])
-        if not identified and fit[STATUS] == _OK:
-            fit[STATUS] = _FLAT
+    errors, scratch, marks = np.empty(N * WIDTH), np.empty((_DEGREE + 1) * WIDTH), np.empty(3 * WIDTH)
+    one, none = spread(1.0), spread(0.0)
+    for group in range(facts.shape[0]):
+        here = facts[group]
+        free, possible = _seen_free(here, scratch)
+        store(marks, 0, choose(free, one, none))
+        store(marks, WIDTH, choose(possible, one, none))
+        store(marks, 2 * WIDTH, choose(_note_errors(here, errors), one, none))
+        for lane in range(min(WIDTH, order.size - group * WIDTH)):
+            j = order[group * WIDTH + lane]
+            fit, begin, end = out[j], offsets[j], offsets[j + 1]
+            fit[STATUS], fit[ITERATIONS] = here[_STATUS + lane], here[_STEPS + lane]
+            fit[EVALUATIONS] = here[_STEPS + lane] + here[_STARTS + lane]
+            if fit[STATUS] == _FEW:
+                fit[:STATUS], fit[OTHER:], fit[FREE] = math.nan, math.nan, 0.0
+                continue
+            for i in range(N):
+                fit[i], fit[STDERR + i] = here[WIDTH * i + lane], errors[WIDTH * i + lane]
+                fit[OTHER + i] = here[_SECOND + WIDTH * i + lane]
+            fit[NOISE] = here[_NOISE + lane]
+            fit[RMSE], fit[MAX_ERROR] = _misfit(
+                k[begin:end], w[begin:end], fit, residuals[begin:end], scratch
+            )
+            possible_here, identified = marks[WIDTH + lane] > 0.0, marks[2 * WIDTH + lane] > 0.0
+            fit[FREE] = marks[lane]
+            if marks[lane] == 0.0 and possible_here and is_free(fit[:N]):
+                fit[FREE] = 1.0
+            if fit[STATUS] == _OK and not identified:
+                fit[STATUS] = _FLAT
 
 
 @njit(cache=True, error_model="numpy")

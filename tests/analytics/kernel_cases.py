@@ -170,7 +170,9 @@ def svi() -> list[Any]:
     crossing = fit_svi_surface(np.tile(k, 2), tau, np.sqrt(np.concatenate([w, 0.97 * w]) / tau))
     flatter = np.empty(5)
     svi_bound.flatten(np.array([0.01, 0.1, -0.6, 0.02, 0.12]), 0.1, flatter)
-    return [*(each.params.total_variance(k) for each in fits), [one.rmse for one in crossing.slices], flatter]
+    flat = fit_svi(np.append(k, np.nan), np.full(13, 0.04))
+    rmse = [flat.rmse, *(one.rmse for one in crossing.slices)]
+    return [*(each.params.total_variance(k) for each in fits), rmse, flatter]
 
 
 def essvi() -> list[Any]:

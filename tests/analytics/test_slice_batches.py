@@ -65,6 +65,26 @@ def test_svi_slices_are_single_fits(arbitrage_free):
     assert fits.status[0] == fits.status[1] == Status.TOO_FEW_STRIKES
 
 
+def test_a_slice_is_fitted_the_same_beside_any_neighbours():
+    rng, k = np.random.default_rng(3), np.linspace(-0.5, 0.3, 24)
+    sizes = rng.integers(5, 24, 5 if UNCOMPILED else 19)
+    w = SVIParams(0.01, 0.12, -0.5, 0.02, 0.15).total_variance(k) * np.exp(0.01 * rng.standard_normal(24))
+    offsets = np.concatenate([[0], np.cumsum(sizes)])
+    columns = [np.concatenate([each[:n] for n in sizes]) for each in (k, w)]
+    fits = fit_svi_slices(*columns, offsets)
+    for i, n in enumerate(sizes):
+        same(fits[i], fit_svi(k[:n], w[:n]))
+
+
+def test_the_order_of_quotes_changes_nothing():
+    rng, k = np.random.default_rng(4), np.linspace(-0.5, 0.3, 21)
+    w = SVIParams(0.01, 0.12, -0.5, 0.02, 0.15).total_variance(k) * np.exp(0.01 * rng.standard_normal(21))
+    order = rng.permutation(21)
+    tidy, mixed = fit_svi(k, w), fit_svi(k[order], w[order])
+    assert mixed.params == tidy.params
+    assert np.array_equal(mixed.residuals, tidy.residuals[order])
+
+
 def test_sabr_slices_are_single_fits():
     k, w, q, offsets = chain()
     strike, iv = 100.0 * np.exp(k), np.sqrt(w / TAU)

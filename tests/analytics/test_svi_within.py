@@ -34,21 +34,21 @@ def test_a_smile_with_arbitrage_is_replaced_by_the_closest_without(side):
 
 def test_the_search_itself_leaves_errors_and_residuals():
     k = np.linspace(-1.5, 1.5, 61)
-    w, weight, bounds = VOGT.total_variance(k), np.ones(k.size), np.array([0, k.size])
-    fits, residuals = np.empty((1, kernel.N_OUT)), np.empty(k.size)
-    kernel.fit_slices(k, w, weight, bounds, fits, residuals)
-    svi_check.judge(fits, True)
-    assert fits[0, kernel.FREE] == 0.0
+    w, weight, bounds, order = VOGT.total_variance(k), np.ones(k.size), np.array([0, k.size]), np.array([0])
+    facts, fits, residuals = np.empty((1, kernel.FACTS)), np.empty((1, svi_check.N_OUT)), np.empty(k.size)
+    kernel.fit_slices(k, w, weight, bounds, order, facts)
+    svi_check.judge(facts, order, k, w, bounds, fits, residuals)
+    assert fits[0, svi_check.FREE] == 0.0
     svi_within.fit_slices(k, w, weight, bounds, fits)
-    assert fits[0, kernel.FREE] == svi_within.UNPROVEN
+    assert fits[0, svi_check.FREE] == svi_within.UNPROVEN
     svi_check.judge_bound(k, w, bounds, fits, residuals)
-    assert fits[0, kernel.FREE] == 1.0
+    assert fits[0, svi_check.FREE] == 1.0
     _, b, rho, m, sigma = fits[0, : kernel.N]
     root = np.hypot(k - m, sigma)
     slopes = [k * 0.0 + 1.0, rho * (k - m) + root, b * (k - m), -b * (rho + (k - m) / root), b * sigma / root]
     errors, identified = standard_errors(np.stack(slopes, axis=1), 0.5 * float(residuals @ residuals))
     assert identified
-    np.testing.assert_allclose(fits[0, kernel.STDERR : kernel.STDERR + kernel.N], errors, rtol=1e-6)
+    np.testing.assert_allclose(fits[0, svi_check.STDERR : svi_check.STDERR + kernel.N], errors, rtol=1e-6)
 
 
 @pytest.mark.data

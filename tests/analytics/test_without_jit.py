@@ -17,7 +17,25 @@ import numpy as np
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-NOT_REACHED = {"fused._compiled_fused": "tells the compiler what to put for `fused`; never runs as Python"}
+NOT_REACHED = {
+    "fused._compiled_fused": "tells the compiler what to put for `fused`; never runs as Python"
+} | {
+    f"lanes._{name}": "tells the compiler what to put for a function of lanes; never runs as Python"
+    for name in (
+        *(
+            "compare",
+            "emit",
+            "intrinsic",
+            "lanewise",
+            "load_kind",
+            "lower_load",
+            "lower_spread",
+            "lower_store",
+        ),
+        *("mask", "narrow_inverse_root", "narrow_root", "number", "pointer", "signatures", "spread_kind"),
+        *("store_kind", "widened"),
+    )
+}
 TOLERANCE = {"heston": 1e-9, "alone": 1e-9, "essvi": 1e-7, "served": 1e-7, "svi": 1e-7, "sabr": 1e-8}
 """Where an iteration, or a sum in another order, leaves more than rounding; elsewhere 1e-12."""
 
