@@ -26,4 +26,4 @@ def create_app(settings: Settings, *arguments: Any, **options: Any) -> FastAPI:
 def create_default_app() -> FastAPI:
     """Return the application for the settings of the environment, its logs one JSON line each."""
     configure_logs()
-    return create_app(Settings())
+    return api.settled(create_app(Settings()))
