@@ -12,6 +12,7 @@ import pytest
 from websockets.asyncio.server import serve
 
 from app.api.main import create_app
+from app.api.stream.outbox import Outbox
 from app.client import Stream
 from app.queries.feed import Feed, Topic
 from periscope_assets.settings import Settings
@@ -133,6 +134,15 @@ def _goal(store: PostgresStore) -> dict[str, int]:
     return {
         str(topic): feed.tail(topic, 1)[-1].seq for topic in (Topic("surface", symbol) for symbol in SYMBOLS)
     }
+
+
+def test_what_is_told_while_a_topic_is_subscribed_to_goes_out_in_order():
+    topic, outbox = Topic("surface", "SPX"), Outbox()
+    outbox.offer(topic, 5, b"5")
+    outbox.start(topic, 3)
+    for seq in (4, 5):
+        outbox.offer(topic, seq, str(seq).encode())
+    assert [outbox.next() for _ in range(3)] == [b"4", b"5", None]
 
 
 def test_a_gap_is_noticed_and_mended():

@@ -58,7 +58,11 @@ class Outbox:
         self._wake.set()
 
     def start(self, topic: Topic, seq: int | None) -> None:
-        """Begin a topic after a sequence number, or with a snapshot."""
+        """Begin a topic after a sequence number, or with a snapshot.
+
+        What waits of it already, told while it was being subscribed to, comes again in its order.
+        """
+        self._waiting = deque(each for each in self._waiting if each[0] != topic)
         self._sent[topic] = -1 if seq is None else seq
         if seq is None:
             self._owed[topic] = None
