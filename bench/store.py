@@ -23,6 +23,7 @@ from sqlalchemy import Boolean, Date, DateTime, Integer, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import make_url
 
+from app.queries.core import SURFACE_TABLES
 from periscope_assets.store import copying, tables
 from periscope_assets.store.embedded import EmbeddedServer, ensure_database
 from periscope_assets.store.frames import check
@@ -224,9 +225,10 @@ def grow(store: PostgresStore, n: int, symbols: int = 50, rows: int = 20_000) ->
 
 
 def latest_surface(store: PostgresStore, symbol: str) -> None:
+    """Read what a reader of a surface is given: slices, certificate and SVI."""
     entry = store.head("vol_surface", symbol)
     assert entry is not None
-    for name in tables.DATASETS["vol_surface"]:
+    for name in SURFACE_TABLES:
         assert len(store.rows(entry, name))
 
 
