@@ -16,8 +16,10 @@ NEW_YORK = ZoneInfo("America/New_York")
 SYMBOL_PATTERN = re.compile(r"[A-Z][A-Z0-9.\-]{0,14}")
 
 AM, PM, UTC08 = "am", "pm", "utc08"
-"""Settlement clocks: 09:30 New York, 16:00 New York, 08:00 UTC."""
+"""Settlement clocks: 09:30 New York, 16:00 New York (13:00 on half days), 08:00 UTC."""
 
+_HALF_DAY = time(13, 0)
+_THURSDAY, _FRIDAY = 3, 4
 _CLOCKS = {AM: (time(9, 30), NEW_YORK), PM: (time(16, 0), NEW_YORK), UTC08: (time(8, 0), UTC)}
 
 
@@ -111,7 +113,19 @@ def settlement_time(expiry: date, settlement: str) -> datetime:
     if settlement not in _CLOCKS:
         raise ValueError(f"settlement: expected one of {sorted(_CLOCKS)}, got {settlement!r}")
     clock, zone = _CLOCKS[settlement]
+    if settlement == PM and closes_early(expiry):
+        clock = _HALF_DAY
     return datetime.combine(expiry, clock, tzinfo=zone).astimezone(UTC)
+
+
+def closes_early(day: date) -> bool:
+    """Tell whether US exchanges close at 13:00 New York by rule.
+
+    These are the day after Thanksgiving, and 3 July and 24 December from Monday to Thursday.
+    """
+    if (day.month, day.day) in {(7, 3), (12, 24)}:
+        return day.weekday() <= _THURSDAY
+    return day.month == 11 and day.weekday() == _FRIDAY and 23 <= day.day <= 29
 
 
 def check_symbol(symbol: str) -> str:

@@ -20,7 +20,7 @@ from periscope_assets.transforms.rules.identity import multiplier
 from periscope_assets.transforms.stage import Quality, StageResult
 
 NAME = "option_quotes"
-METHOD_VERSION = "2"
+METHOD_VERSION = "3"
 RULES_VERSION = rules.VERSION
 REASONS = rules.REASONS
 """Reason codes in the order in which the rules are asked; the first that refuses a row names it."""

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+from periscope_analytics.conventions import AM, PM, closes_early, settlement_time
 from periscope_assets.sources import calendars
 
 
@@ -37,6 +38,15 @@ def test_closes_know_half_days_and_summer_time():
     assert calendars.close_time("24/7", date(2026, 7, 1)) == datetime(2026, 7, 2, tzinfo=UTC)
     with pytest.raises(ValueError, match="2026-07-04 is no session"):
         calendars.close_time("XNYS", date(2026, 7, 4))
+
+
+def test_what_settles_at_the_close_of_a_half_day_settles_when_it_closes():
+    days = calendars.sessions("XNYS", calendars.FIRST, calendars.LAST)
+    assert sum(map(closes_early, days)) > 30
+    for day in days:
+        assert settlement_time(day, PM) == calendars.close_time("XNYS", day), day
+    thanksgiving = date(2026, 11, 27)
+    assert settlement_time(thanksgiving, AM) == datetime(2026, 11, 27, 14, 30, tzinfo=UTC)
 
 
 def test_partitions_are_new_york_dates():
