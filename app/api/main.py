@@ -7,6 +7,8 @@ a key; settings that would open it elsewhere without one are refused.
 from __future__ import annotations
 
 import gc
+import threading
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -35,6 +37,8 @@ from periscope_assets.store.people import People
 from periscope_assets.store.repository import Follower, StoreUnavailableError
 
 HOST = "127.0.0.1"
+FULL_COLLECTION_SECONDS = 60.0
+_NEVER = 2**30
 DESCRIPTION = """
 Published options surfaces, as known at any time. Every reply names `as_of` (market time), `known_at` (ask
 again with it and the same rows come back), `version` and `status`. Absent numbers are null, with a status
@@ -128,13 +132,22 @@ def create_default_app() -> FastAPI:
 def settled(app: FastAPI) -> FastAPI:
     """Return the application of a process that serves nothing else.
 
-    What is loaded stays for good; looking for garbage in it would hold up replies for a fifth of a second.
+    What is loaded stays for good. To look through everything else for garbage holds up replies for up to
+    half a second: that happens once a minute, and not after every so many requests.
     """
     import periscope_assets.store.connect  # noqa: F401
 
     gc.collect()
     gc.freeze()
+    gc.set_threshold(*gc.get_threshold()[:2], _NEVER)
+    threading.Thread(target=_collect_now_and_then, name="garbage", daemon=True).start()
     return app
+
+
+def _collect_now_and_then() -> None:
+    while True:
+        time.sleep(FULL_COLLECTION_SECONDS)
+        gc.collect()
 
 
 @asynccontextmanager
