@@ -62,13 +62,33 @@ def build(
     from periscope_assets.definitions import materialize as materialize_range
 
     span = f"{start}" if start == end else f"{start} to {end}"
-    with working(f"Building {universe} {span} ..."):
+    with working(f"Building {universe} {span} ..."), _compilation_told():
         summary = materialize_range(
             settings, instance, universe, start, end, selection=selection, symbols=symbols
         )
     if not summary.success:
         _raise_unless_reported(instance, summary, f"{universe} {span}")
     return summary.lines
+
+
+@contextmanager
+def _compilation_told() -> Iterator[None]:
+    """Say that kernels are being compiled, should they be: nothing else takes so long."""
+    from numba.core.event import Event, Listener, install_listener
+
+    class Telling(Listener):  # type: ignore[misc]
+        told = False
+
+        def on_start(self, event: Event) -> None:  # noqa: ARG002
+            if not self.told:
+                say("Compiling the numerical kernels, once for this installation: one to two minutes ...")
+            self.told = True
+
+        def on_end(self, event: Event) -> None:
+            pass
+
+    with install_listener("numba:compile", Telling()):
+        yield
 
 
 def _raise_unless_reported(instance: DagsterInstance, summary: Summary, what: str) -> None:

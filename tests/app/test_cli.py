@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from app.terminal import output
+from app.terminal import building, output
 from app.terminal.building import last_sessions
 from app.terminal.ingest import spans
 from app.terminal.output import UserError
@@ -189,3 +189,17 @@ def test_a_misspelt_setting_is_named(periscope, monkeypatch, name):
     assert result.returncode == 2
     assert name in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_compilation_of_kernels_is_told_once_and_only_when_it_happens(capsys):
+    import numba
+
+    with building._compilation_told():
+        numba.njit(lambda x: x)(1.0)
+        numba.njit(lambda x: x + 1.0)(1.0)
+    assert capsys.readouterr().out.count("Compiling the numerical kernels") == 1
+    compiled = numba.njit(lambda x: x)
+    compiled(1.0)
+    with building._compilation_told():
+        compiled(1.0)
+    assert capsys.readouterr().out == ""
