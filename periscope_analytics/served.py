@@ -124,7 +124,7 @@ class ServedSurface:
         return out
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers from which anybody can evaluate the surface again."""
+        """Return plain numbers from which anybody can evaluate the surface again, without `passage`."""
         return {"slices": [each.to_dict() for each in self.slices]}
 
     @classmethod

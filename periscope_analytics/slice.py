@@ -413,7 +413,7 @@ class SliceParams:
         return replace(self, fraction=fraction, tau=tau, pace=pace)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers, without `previous`: JSON keeps them to the last bit."""
+        """Return plain numbers, without `previous` and `pace`: JSON keeps them to the last bit."""
         plain = {name: getattr(self, name) for name in ("tau", "scale", "base_variance", "fraction")}
         return plain | {"knots": list(self.knots), "values": list(self.values), "grid": asdict(self.grid)}
 
