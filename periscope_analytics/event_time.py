@@ -1,8 +1,8 @@
 """Time as variance sees it: days without a session count less, and dated events carry variance of their own.
 
 What belongs here: the trading-time clock, the variance that a term structure implies for events, and where
-between two expiries total variance has come how far. What does not: which days and events there are (files
-and calendars), smiles (``served``).
+between two expiries total variance has come how far, which is all that surfaces and errors know of either.
+What does not: which days and events there are (files and calendars), smiles (``served``, ``surface``).
 
 Total variance at the money rises by ``f c`` from one expiry to the next, c the time between them on the clock
 and f a forward variance that changes smoothly with maturity, plus the variance of the events between them. f
@@ -19,10 +19,12 @@ C. Williams (2006), "Gaussian processes for machine learning", sections 2.7, 4.2
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from periscope_analytics.arguments import Floats, floats
 from periscope_analytics.errors import Status
@@ -209,22 +211,6 @@ class Shares(NamedTuple):
     tau: Floats
     share: Floats
 
-    def at(self, tau: float) -> float:
-        """Return the share that has come by `tau`, an event of that instant included.
-
-        Raises
-        ------
-        ValueError
-            If `tau` is NaN.
-        """
-        if tau != tau:
-            raise ValueError("tau: expected years, got NaN")
-        after = int(np.searchsorted(self.tau, tau, side="right"))
-        if after == 0 or after == self.tau.size:
-            return float(after > 0)
-        (t0, t1), (s0, s1) = self.tau[after - 1 : after + 1], self.share[after - 1 : after + 1]
-        return float(s0 + (tau - t0) / (t1 - t0) * (s1 - s0))
-
 
 def shares(start: float, end: float, clock: Clock, jump: float = 0.0, at: Floats | None = None) -> Shares:
     """Return how total variance comes between two expiries: with the clock, and `jump` of it by events.
@@ -266,3 +252,145 @@ def shares(start: float, end: float, clock: Clock, jump: float = 0.0, at: Floats
         behind[np.flatnonzero(tau == instant)[-1]] = np.searchsorted(events, instant, side="right")
     share = (1.0 - jump) * flow + (jump * behind / events.size if events.size else 0.0)
     return Shares(tau, np.asarray(share))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Passage:
+    """How total variance at the money comes from now on: with a clock, and at once at events.
+
+    Between two expiries of any surface, whichever they are, events bring their variance and the clock the
+    rest. So a surface that is linear in time between its expiries is read at another time, :meth:`even`.
+    Without points variance comes evenly between expiries.
+
+    Attributes
+    ----------
+    tau : ndarray, shape (n,)
+        Years, not decreasing, the first 0; an event is two points of one time. The other columns are linear
+        between points.
+    clock : ndarray
+        Years on the clock.
+    events : ndarray
+        Variance of the events up to then.
+    w : ndarray
+        Total variance at the money.
+
+    Raises
+    ------
+    ValueError
+        If there is one point only, columns differ in length, or `tau` is not finite, falls, or does not
+        start at 0.
+    """
+
+    tau: Floats
+    clock: Floats
+    events: Floats
+    w: Floats
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            column = floats(each.name, getattr(self, each.name)).copy()
+            column.setflags(write=False)
+            object.__setattr__(self, each.name, column)
+            if column.shape != self.tau.shape or column.ndim != 1:
+                raise ValueError(f"{each.name}: expected as many numbers as tau has, got {column.shape}")
+        steps = np.diff(self.tau, prepend=0.0)
+        if self.tau.size == 1 or not np.all(np.isfinite(self.tau) & (steps >= 0.0)) or np.any(steps[:1]):
+            raise ValueError("tau: expected at least two years, the first 0, none before the one before it")
+
+    def even(self, tau: ArrayLike, expiries: ArrayLike) -> Floats:
+        """Return when as much has come where variance comes evenly between expiries.
+
+        A maturity beyond the last expiry or point, or between two expiries between which total variance at
+        the money does not rise, stays what it is.
+
+        Parameters
+        ----------
+        tau : array_like
+            Years.
+        expiries : array_like, shape (m,)
+            Years, increasing, of the surface that is read; events of an expiry's instant belong to it.
+
+        Raises
+        ------
+        ValueError
+            If `expiries` has not one dimension.
+        """
+        return self._come(tau, expiries)[0]
+
+    def pace(self, tau: ArrayLike, expiries: ArrayLike) -> Floats:
+        """Return the derivative of :meth:`even` just before `tau`, without the jumps that events are.
+
+        Raises
+        ------
+        ValueError
+            If `expiries` has not one dimension.
+        """
+        return self._come(tau, expiries)[1]
+
+    @np.errstate(all="ignore")
+    def _come(self, tau: ArrayLike, expiries: ArrayLike) -> tuple[Floats, Floats]:
+        when, known = floats("tau", tau), floats("expiries", expiries)
+        if known.ndim != 1:
+            raise ValueError(f"expiries: expected one dimension, got shape {known.shape}")
+        if not self.tau.size:
+            return when, np.ones(when.shape)
+        after = np.searchsorted(known, when)
+        start, end = np.append(0.0, known)[after], np.append(known, np.inf)[after]
+        (clock0, clock, clock1), (event0, event, event1), (w0, _, w1) = (
+            [self._at(column, years) for years in (start, when, end)]
+            for column in (self.clock, self.events, self.w)
+        )
+        flow = 1.0 - (event1 - event0) / (w1 - w0)
+        share = (event - event0) / (w1 - w0) + flow * (clock - clock0) / (clock1 - clock0)
+        even = np.minimum(start + share * (end - start), end)
+        left = np.clip(np.searchsorted(self.tau, when), 1, self.tau.size - 1)
+        rate = (self.clock[left] - self.clock[left - 1]) / (self.tau[left] - self.tau[left - 1])
+        pace = flow * rate * (end - start) / (clock1 - clock0)
+        told = (even > start) & (pace > 0.0) & np.isfinite(pace) & (end <= self.tau[-1])
+        return np.where(told & (when < end), even, when), np.where(told, pace, 1.0)
+
+    def _at(self, column: Floats, years: Floats) -> Floats:
+        """Return a column at times up to the last point, an event of that instant included."""
+        low = np.clip(np.searchsorted(self.tau, years, side="right") - 1, 0, self.tau.size - 2)
+        (t0, t1), (y0, y1) = (each[np.stack([low, low + 1])] for each in (self.tau, column))
+        return np.asarray(y0 + np.where(t1 > t0, (years - t0) / (t1 - t0), 1.0) * (y1 - y0))
+
+
+EVEN = Passage(*np.empty((4, 0)))
+"""Variance comes evenly between expiries: no event, and all days alike."""
+
+
+@np.errstate(all="ignore")
+def passage(tau: Floats, clock: Floats, w: Floats, parts: Sequence[Shares | None]) -> Passage:
+    """Return how total variance comes, from how it comes to each expiry.
+
+    Parameters
+    ----------
+    tau, clock, w : ndarray, shape (m,)
+        Of each expiry, in order: years by the calendar and on the clock, total variance at the money.
+    parts : sequence of Shares or None
+        Of :func:`shares`, since the expiry before; None where variance comes evenly.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many of each, or the shares' times are not in order.
+    """
+    if all(each is None or each.tau.size == _ENDS for each in parts):
+        return EVEN
+    ends = np.stack([floats(name, x) for name, x in (("tau", tau), ("clock", clock), ("w", w))], axis=1)
+    if len(ends) != len(parts):
+        raise ValueError(f"parts: expected one for each tau, got {len(parts)} for {len(ends)}")
+    points, before, event = [np.zeros((4, 1))], np.zeros(3), 0.0
+    for end, part in zip(ends, parts, strict=True):
+        at, share = part or Shares(np.array([before[0], end[0]]), np.array([0.0, 1.0]))
+        step = np.diff(share, prepend=0.0)
+        jumps = np.cumsum(np.where(np.diff(at, prepend=-np.inf) == 0.0, step, 0.0))
+        flow, rise = (share - jumps) / (1.0 - jumps[-1]), end - before
+        column = (at, before[1] + rise[1] * flow, event + rise[2] * jumps, before[2] + rise[2] * share)
+        points.append(np.stack(column))
+        before, event = end, float(column[2][-1])
+    return Passage(*np.concatenate(points, axis=1))
+
+
+_ENDS = 2

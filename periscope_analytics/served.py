@@ -4,9 +4,10 @@ What belongs here: interpolation in time of the arbitrage-free slices, and the s
 does not: one expiry (``slice``), fitting (``calibration.served``), SVI surfaces (``surface``).
 
 Between two expiries the later one's implicit step is taken in part, blended with the chord between the two
-(``slice.CHORD``), such that total variance at the forward is linear in time; before the first, its lognormal
-base and its step shrink together; after the last, the shape of its step is taken again at constant vol at the
-forward. Each of these families rises in time at every strike.
+(``slice.CHORD``), such that total variance at the forward is linear in time, or comes as events and a clock
+say (``event_time.Passage``); before the first, its lognormal base and its step shrink together; after the
+last, the shape of its step is taken again at constant vol at the forward. Each of these families rises in
+time at every strike.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from periscope_analytics.arguments import together
+from periscope_analytics.event_time import EVEN, Passage
 from periscope_analytics.kernels import slice as kernel
 from periscope_analytics.kernels.slice_law import bspline
 from periscope_analytics.slice import SliceParams, geometry
@@ -42,9 +44,12 @@ class ServedSurface:
     ----------
     slices : tuple of SliceParams
         In order of tau.
+    passage : Passage
+        How total variance at the forward comes between expiries; see :meth:`in_time`.
     """
 
     slices: tuple[SliceParams, ...]
+    passage: Passage = EVEN
 
     def __post_init__(self) -> None:
         if not self.slices:
@@ -65,10 +70,27 @@ class ServedSurface:
         """
         if not 0.0 < tau <= _LONGEST:
             raise ValueError(f"tau: expected years between 0 and {_LONGEST:g}, got {tau}")
-        i = int(np.searchsorted([each.tau for each in self.slices], tau))
+        expiries = np.array([each.tau for each in self.slices])
+        i = int(np.searchsorted(expiries, tau))
         if i == len(self.slices):
             return _after(self.slices[-1], tau)
-        return self.slices[i] if self.slices[i].tau == tau else _within(self.slices[i], tau)
+        if expiries[i] == tau:
+            return self.slices[i]
+        even, pace = (of(tau, expiries) for of in (self.passage.even, self.passage.pace))
+        return _within(self.slices[i], tau, float(even), float(pace))
+
+    def in_time(self, passage: Passage) -> ServedSurface:
+        """Return the surface of the same expiries, between which total variance comes as `passage` says.
+
+        Maturities are relabelled, no more: the laws are those of this surface at another share of the step.
+        """
+        if passage is self.passage:
+            return self
+        taus = [each.tau for each in self.slices]
+        made: list[SliceParams] = []
+        for each, pace in zip(self.slices, passage.pace(taus, taus).tolist(), strict=True):
+            made.append(replace(each, previous=made[-1] if made else None, pace=pace))
+        return ServedSurface(tuple(made), passage)
 
     def total_variance(self, k: ArrayLike, tau: ArrayLike) -> Floats:
         """Return Black total variance; `k` = ln(K / F(tau)) and `tau` broadcast."""
@@ -87,7 +109,10 @@ class ServedSurface:
         return self._each(k, tau, SliceParams.g)
 
     def local_vol(self, k: ArrayLike, tau: ArrayLike) -> Floats:
-        """Return Dupire's local vol, decimals; `k` and `tau` broadcast."""
+        """Return Dupire's local vol, decimals; `k` and `tau` broadcast.
+
+        Just before `tau`, and without the events since the expiry before: see :meth:`SliceParams.local_vol`.
+        """
         return self._each(k, tau, SliceParams.local_vol)
 
     def _each(self, k: ArrayLike, tau: ArrayLike, of: Callable[[SliceParams, Floats], Floats]) -> Floats:
@@ -99,7 +124,7 @@ class ServedSurface:
         return out
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers from which anybody can evaluate the surface again."""
+        """Return plain numbers from which anybody can evaluate the surface again, without `passage`."""
         return {"slices": [each.to_dict() for each in self.slices]}
 
     @classmethod
@@ -141,14 +166,18 @@ def _start(step: SliceParams) -> tuple[float, float]:
     return (before.tau, before.atm_total_variance) if before else (0.0, 0.0)
 
 
-def _within(end: SliceParams, tau: float) -> SliceParams:
-    """Return the slice between the expiry before `end` and `end` itself."""
+def _within(end: SliceParams, tau: float, even: float, pace: float) -> SliceParams:
+    """Return the slice between the expiry before `end` and `end`, as far as `even` would be in even time.
+
+    `pace` is relative to the mean of the whole interval, the slice's own to that since the expiry before.
+    """
     start, floor = _start(end)
-    share = (tau - start) / (end.tau - start)
+    share = (even - start) / (end.tau - start)
+    own = pace * ((tau - start) / (even - start))
     rise = end.atm_total_variance - floor
     if rise <= _FLAT * end.atm_total_variance:
-        return end.at(share, tau)
-    return _solved(end, tau, floor + share * rise, (share, 1.0), floor)
+        return end.at(share, tau, own)
+    return _solved(end, tau, floor + share * rise, (share, 1.0), floor, own)
 
 
 def _after(last: SliceParams, tau: float) -> SliceParams:
@@ -163,9 +192,9 @@ def _after(last: SliceParams, tau: float) -> SliceParams:
 
 
 def _solved(
-    whole: SliceParams, tau: float, target: float, ends: tuple[float, float], floor: float
+    whole: SliceParams, tau: float, target: float, ends: tuple[float, float], floor: float, pace: float = 1.0
 ) -> SliceParams:
-    """Return the share of the step `whole` with total variance `target` at the forward.
+    """Return the share of the step `whole` with total variance `target` at the forward, and that pace.
 
     `ends` are the share that is taken where rounding hides how the variance rises, and the greatest one.
     """
@@ -181,7 +210,7 @@ def _solved(
             share = float(brentq(excess, 0.0, most, xtol=1e-14, rtol=1e-13))
         else:
             share = _reached(whole, target, flat, most)
-    return whole.at(share if share > 0.0 else flat, tau)
+    return whole.at(share if share > 0.0 else flat, tau, pace)
 
 
 def _reached(whole: SliceParams, target: float, guess: float, most: float) -> float:

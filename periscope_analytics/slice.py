@@ -146,6 +146,8 @@ class SliceParams:
         also takes this share of `base_variance`. Between two expiries prices are two parts those of the share
         and one part on the chord between the expiries' own, at the same price at the forward: wings of the
         share alone lie below what models say, those of the chord above, by about twice as much.
+    pace : float
+        Variance at the forward per year just before `tau`, events left out, over its mean since `previous`.
     """
 
     tau: float
@@ -156,11 +158,12 @@ class SliceParams:
     base_variance: float
     previous: SliceParams | None = None
     fraction: float = 1.0
+    pace: float = 1.0
 
     def __post_init__(self) -> None:
-        numbers = (self.tau, self.scale, self.base_variance, self.fraction)
+        numbers = (self.tau, self.scale, self.base_variance, self.fraction, self.pace)
         if not all(0.0 < x < math.inf for x in numbers):
-            raise ValueError(f"tau, scale, base_variance, fraction: must be positive, got {numbers}")
+            raise ValueError(f"tau, scale, base_variance, fraction, pace: must be positive, got {numbers}")
         rising = all(low < high for low, high in pairwise(self.knots))
         if not (len(self.knots) == len(self.values) >= 2 and rising):
             raise ValueError("knots: expected at least two, increasing, one for each of `values`")
@@ -364,14 +367,16 @@ class SliceParams:
         """Return Dupire's local vol just before `tau`, decimals; constant beyond `wings`.
 
         Between expiries total variance at the forward is linear in time, so the share of the step taken, and
-        with it the time derivative of prices, is known: Dupire (1994), sigma^2 = 2 C_T / (K^2 C_KK).
+        with it the time derivative of prices, is known: Dupire (1994), sigma^2 = 2 C_T / (K^2 C_KK). An event
+        is a jump of total variance at its instant, which no diffusion brings: the local vol is that of the
+        rest, at the `pace` at which it comes just before `tau`.
         """
         at = floats("k", k)
         left, right = self.wings
         flat = np.clip(at, left[0], right[0]).ravel()
         drift = self._drift()
         ends = (0.0, 0.0) if self.previous is None else (self.previous.tau, self.previous.atm_total_variance)
-        pace = (self.atm_total_variance - ends[1]) / (self.tau - ends[0])
+        pace = self.pace * (self.atm_total_variance - ends[1]) / (self.tau - ends[0])
         w = self.atm_total_variance
         atm_vega = np.exp(-w / 8.0) / (2.0 * np.sqrt(2.0 * np.pi * w))
         rate = pace * atm_vega / self._spline(np.zeros(1), drift)[0]
@@ -403,12 +408,12 @@ class SliceParams:
         kernel.level(rows, np.array(self.values), out)
         return np.asarray(out[:-1] - out[-1])
 
-    def at(self, fraction: float, tau: float) -> SliceParams:
+    def at(self, fraction: float, tau: float, pace: float = 1.0) -> SliceParams:
         """Return the slice after that share of the step, `tau` years from now."""
-        return replace(self, fraction=fraction, tau=tau)
+        return replace(self, fraction=fraction, tau=tau, pace=pace)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain numbers, without `previous`: JSON keeps them to the last bit."""
+        """Return plain numbers, without `previous` and `pace`: JSON keeps them to the last bit."""
         plain = {name: getattr(self, name) for name in ("tau", "scale", "base_variance", "fraction")}
         return plain | {"knots": list(self.knots), "values": list(self.values), "grid": asdict(self.grid)}
 

@@ -247,7 +247,7 @@ class Strategy:
             Years that have passed, not negative and at most `horizon`.
         dynamics : {'sticky_strike', 'sticky_moneyness'}
             Each option keeps the vol that its strike and expiry have now; or the surface keeps its vol by
-            log-moneyness and time to expiry, and options slide along it.
+            log-moneyness and time to expiry, its events their distance too, and options slide along it.
 
         Returns
         -------

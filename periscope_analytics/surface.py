@@ -7,6 +7,7 @@ interpolation (``served``).
 Between expiries total variance is linear in tau at constant log-moneyness k = ln(K / F(tau)), which keeps
 the calendar order of the slices (Gatheral, Jacquier 2014, lemma 2.1). Before the first and after the last
 expiry the vol at constant k is that of the nearest slice, so total variance is proportional to tau there.
+Where events and a clock say how variance comes (``event_time.Passage``), this tau is the time that is even.
 Forwards are log-linear in tau between expiries and constant outside.
 """
 
@@ -20,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from periscope_analytics.arguments import floats, together
+from periscope_analytics.event_time import EVEN, Passage
 
 Floats = NDArray[np.float64]
 
@@ -176,6 +178,8 @@ class VolSurface:
         By increasing tau. Two expiries of one date (AM and PM settlement) differ in tau.
     forwards : sequence of float
         Forward of each slice's expiry.
+    passage : Passage
+        How total variance comes up to the last expiry, at every k alike; evenly if not given.
 
     Raises
     ------
@@ -185,6 +189,7 @@ class VolSurface:
 
     slices: Sequence[Slice]
     forwards: Sequence[float]
+    passage: Passage = EVEN
     _taus: Floats = field(init=False, repr=False, compare=False)
     _log_forwards: Floats = field(init=False, repr=False, compare=False)
 
@@ -270,7 +275,8 @@ class VolSurface:
     def local_vol(self, k: ArrayLike, tau: ArrayLike) -> Floats:
         """Return Dupire's local vol, decimals; NaN where the surface has calendar or butterfly arbitrage.
 
-        At an expiry it is that of the interval which ends there.
+        At an expiry it is that of the interval which ends there. An event is a jump of total variance at its
+        instant, which no diffusion brings: the local vol between the expiries around it is that of the rest.
 
         References
         ----------
@@ -301,14 +307,15 @@ class VolSurface:
     def _between(self, i: int, k: Floats, tau: Floats, orders: int) -> Floats:
         """Return total variance, its k-derivatives and tau-derivative between expiries `i` and `i` + 1."""
         last = len(self.slices) - 1
+        even, pace = (of(tau, self._taus) for of in (self.passage.even, self.passage.pace))
         upper = _stacked(self.slices[min(i + 1, last)], k, orders)
         if i < 0 or i == last:
             end = self._taus[min(i + 1, last)]
-            return np.concatenate([upper * (tau / end), upper[:1] / end])
+            return np.concatenate([upper * (even / end), pace * (upper[:1] / end)])
         lower = _stacked(self.slices[i], k, orders)
         gap = self._taus[i + 1] - self._taus[i]
-        share = (tau - self._taus[i]) / gap
-        return np.concatenate([lower + share * (upper - lower), (upper - lower)[:1] / gap])
+        share = (even - self._taus[i]) / gap
+        return np.concatenate([lower + share * (upper - lower), pace * ((upper - lower)[:1] / gap)])
 
 
 def _stacked(smile: Slice, k: Floats, orders: int) -> Floats:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from periscope_analytics.arguments import floats
+from periscope_analytics.event_time import EVEN, Passage
 
 Floats = NDArray[np.float64]
 
@@ -36,11 +37,14 @@ class VolErrors:
         Years and vol at the money of each expiry, by increasing tau.
     factors : sequence of ndarray, shape (len(Z_NODES), r)
         At Z_NODES: the covariance of an expiry's vols is its factor times the factor's transpose.
+    passage : Passage
+        How total variance comes between expiries, as the surface's own; evenly if not given.
     """
 
     taus: Sequence[float]
     atm_ivs: Sequence[float]
     factors: Sequence[Floats]
+    passage: Passage = EVEN
 
     def __post_init__(self) -> None:
         if not len(self.taus) == len(self.atm_ivs) == len(self.factors) > 0:
@@ -50,10 +54,10 @@ class VolErrors:
     def factor(self, z: ArrayLike, tau: float) -> Floats:
         """Return a factor of the covariance of vols of one maturity.
 
-        Between expiries total variance is close to linear in time, and the errors of neighbouring expiries
-        are taken as independent: fits answer errors below them, so that little is handed on (correlations
-        measured at equal `z` are 0.02). Outside, the errors are those of the nearest expiry. Each strike has
-        an independent misfit besides.
+        Between expiries total variance is close to linear in time, or comes as `passage` says, and the errors
+        of neighbouring expiries are taken as independent: fits answer errors below them, so that little is
+        handed on (correlations measured at equal `z` are 0.02). Outside, the errors are those of the nearest
+        expiry, as shares of the vol. Each strike has an independent misfit besides.
 
         Parameters
         ----------
@@ -71,12 +75,13 @@ class VolErrors:
         if where.ndim != 1:
             raise ValueError(f"z: expected one dimension, got shape {where.shape}")
         i = int(np.searchsorted(self.taus, tau))
+        even = self.passage.even(tau, self.taus)
         if i == 0 or i == len(self.taus) or self.taus[i] == tau:
             nearest = min(i, len(self.taus) - 1)
             own = np.diag(np.full(where.size, MISFIT * self.atm_ivs[nearest]))
-            return np.hstack([_rows(self.factors[nearest], where), own])
+            return np.hstack([_rows(self.factors[nearest], where), own]) * _faded(even, tau)
         (t0, t1), (v0, v1) = self.taus[i - 1 : i + 1], self.atm_ivs[i - 1 : i + 1]
-        share = (tau - t0) / (t1 - t0)
+        share = float((even - t0) / (t1 - t0))
         w = (1.0 - share) * v0 * v0 * t0 + share * v1 * v1 * t1
         scale = np.sqrt(w * tau)
         near = _rows(self.factors[i - 1], where) * ((1.0 - share) * t0 * v0 / scale)
@@ -105,7 +110,8 @@ class VolErrors:
         near = np.where((after == far) & (known[far] != taus), np.maximum(far - 1, 0), far)
         apart = near < far
         t0, t1, v0, v1 = known[near], known[far], vols[near], vols[far]
-        share = np.where(apart, (taus - t0) / np.where(apart, t1 - t0, 1.0), 1.0)
+        even = self.passage.even(taus, known)
+        share = np.where(apart, (even - t0) / np.where(apart, t1 - t0, 1.0), 1.0)
         w = (1.0 - share) * v0 * v0 * t0 + share * v1 * v1 * t1
         tau = np.where(apart, taus, t1)
         scale = np.sqrt(w * tau)
@@ -117,7 +123,8 @@ class VolErrors:
             _table_rows(table[which], z) * (weight / scale)[:, None, None]
             for which, weight in ((near, (1.0 - share) * t0 * v0), (far, share * t1 * v1))
         ]
-        return np.concatenate([*parts, np.broadcast_to(own, (m, *own.shape[1:]))], axis=2)
+        joined = np.concatenate([*parts, np.broadcast_to(own, (m, *own.shape[1:]))], axis=2)
+        return np.asarray(joined * np.where(apart, 1.0, _faded(even, taus))[:, None, None])
 
     def _table(self) -> Floats:
         out = np.zeros((len(self.taus), len(Z_NODES), max(each.shape[1] for each in self.factors)))
@@ -129,6 +136,11 @@ class VolErrors:
     def stderr(self, z: ArrayLike, tau: float) -> Floats:
         """Return one-sigma errors of vols, decimals, at `z` = ln(K/F) over total vol at the money."""
         return np.asarray(np.sqrt(np.sum(self.factor(z, tau) ** 2, axis=1)))
+
+
+def _faded(even: Floats, tau: Floats | float) -> Floats:
+    """Return the vol at the money before the first expiry as a share of the expiry's; 1 elsewhere."""
+    return np.where((even < tau) | (even > tau), np.sqrt(even / tau), 1.0)
 
 
 def _table_rows(factors: Floats, z: Floats) -> Floats:

@@ -19,7 +19,7 @@ from periscope_analytics.american_quotes import Options
 from periscope_analytics.calibration import SliceQuotes, fit_essvi, fit_surface
 from periscope_analytics.calibration.served_errors import chained_errors, vol_factor
 from periscope_analytics.calibration.slice import SliceSettings
-from periscope_analytics.event_time import Clock, Shares, shares
+from periscope_analytics.event_time import EVEN, Clock, Passage, Shares, passage, shares
 from periscope_analytics.forward import two_sided
 from periscope_analytics.heston import HestonParams
 from periscope_analytics.market import ForwardCurve, OptionChain
@@ -244,6 +244,14 @@ def _shares(rng: Rng) -> Shares:
     return shares(0.1, 0.3, clock(rng), float(rng.uniform(0.0, 0.9)), rng.uniform(0.11, 0.3, 2))
 
 
+_ENDS = np.array([0.1, 0.3, 0.9])
+
+
+def _passage(rng: Rng) -> Passage:
+    """An event between the first two of three expiries."""
+    return passage(_ENDS, _ENDS, 0.04 * _ENDS, [None, _shares(rng), None])
+
+
 OWNERS: dict[str, Callable[[Rng], Any]] = {
     "svi.SVIParams": lambda rng: params(rng, "svi.SVIParams", SVIParams),
     "heston.HestonParams": lambda rng: params(rng, "heston.HestonParams", HestonParams),
@@ -265,7 +273,7 @@ OWNERS: dict[str, Callable[[Rng], Any]] = {
     "smiles.Smiles": lambda rng: Smiles(served().params.slices),
     "vol_errors.VolErrors": lambda rng: vol_errors(),
     "event_time.Clock": lambda rng: clock(rng, float(rng.choice(SHARES))),
-    "event_time.Shares": _shares,
+    "event_time.Passage": lambda rng: pick(rng, EVEN, _passage(rng)),
 }
 """Whose methods are called, by class."""
 
@@ -278,6 +286,7 @@ ARGUMENTS: dict[str, Callable[[Rng, dict[str, Any], float], Any]] = {
     "legs": lambda rng, world, share: strategy(rng).legs,
     "paths": lambda rng, world, share: paths(),
     "previous": lambda rng, world, share: None,
+    "passage": lambda rng, world, share: pick(rng, EVEN, _passage(rng)),
     "settings": lambda rng, world, share: SliceSettings(),
     "initial": lambda rng, world, share: params(rng, "heston.HestonParams", HestonParams),
     "earlier": lambda rng, world, share: params(rng, "ssvi.SSVIParams", SSVIParams),
@@ -328,8 +337,15 @@ SPECIFIC: dict[str, Callable[[Rng, dict[str, Any], float], dict[str, Any]]] = {
         "end": rng.choice(np.array(["2024-01-02T15:00", "2262-04-11", "NaT"], dtype="datetime64[us]"), 3),
     },
     "event_time.Clock": lambda rng, world, share: clock(rng, share)._asdict(),
-    "event_time.Shares": lambda rng, world, share: {
-        name: poisoned(rng, column, share) for name, column in _shares(rng)._asdict().items()
+    "event_time.Passage": lambda rng, world, share: {
+        name: poisoned(rng, getattr(_passage(rng), name), 0.3 * share)
+        for name in ("tau", "clock", "events", "w")
+    },
+    "event_time.Passage.even": lambda rng, world, share: {"expiries": poisoned(rng, _ENDS, share)},
+    "event_time.Passage.pace": lambda rng, world, share: {"expiries": poisoned(rng, _ENDS, share)},
+    "event_time.passage": lambda rng, world, share: {
+        **{name: poisoned(rng, scale * _ENDS, 0.3 * share) for name, scale in (("tau", 1.0), ("w", 0.04))},
+        "clock": poisoned(rng, _ENDS, share), "parts": [None, _shares(rng), pick(rng, None, _shares(rng))],
     },
     "event_time.event_variances": _expiries,
     "event_time.shares": lambda rng, world, share: _interval(rng, share),
@@ -354,6 +370,7 @@ SPECIFIC: dict[str, Callable[[Rng, dict[str, Any], float], dict[str, Any]]] = {
         "knots": tuple(poisoned(rng, np.arange(-3.0, 4.0), 0.3 * share)),
         "values": tuple(poisoned(rng, np.zeros(7), 0.3 * share)), "grid": GridRule(0.15, -6.0, 4.0, 0.3),
         "base_variance": poisoned(rng, 0.01, share), "previous": None, "fraction": poisoned(rng, 1.0, share),
+        "pace": poisoned(rng, 1.0, share),
     },
     "svi.total_variances": lambda rng, world, share: {
         "parameters": poisoned(rng, np.tile([[0.01], [0.1], [-0.4], [0.0], [0.2]], world["k"].size), share),

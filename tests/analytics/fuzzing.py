@@ -96,7 +96,7 @@ def market(rng: np.random.Generator, n: int) -> dict[str, Any]:
         "dynamics": str(rng.choice(["sticky_strike", "sticky_moneyness", "sideways"])),
         "row": rng.integers(0, 3, n),
         "target": rng.normal(0.0, 1.5, n),
-        "fraction": float(rng.random()), "z_scores": rng.normal(0.0, 1.0, n),
+        "fraction": float(rng.random()), "z_scores": rng.normal(0.0, 1.0, n), "pace": 0.7,
     }  # fmt: skip
 
 

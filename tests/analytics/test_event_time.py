@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
 from periscope_analytics.errors import Status
-from periscope_analytics.event_time import Clock, event_variances, shares
+from periscope_analytics.event_time import EVEN, Clock, Passage, Shares, event_variances, passage, shares
 
 FRIDAY_NOON = np.datetime64("2026-03-20T12:00")
 NONE = np.array([], "datetime64[D]")
 DAY = 1.0 / 365.0
 EXPIRIES = np.array([3, 7, 14, 21, 28, 45, 63, 91, 119, 182, 273, 365]) * DAY
+
+
+TWO = np.array([7.0, 14.0]) * DAY
+
+
+def come(tau, ends, moved):
+    """The share of an interval between two expiries that has come."""
+    start, end = ends
+    return (moved.even(tau, [each for each in ends if each > 0.0]) - start) / (end - start)
 
 
 def heston_variance(tau, v0=0.05, theta=0.03, kappa=3.0):
@@ -103,7 +114,7 @@ def test_variance_comes_at_once_at_an_event():
     clock, at = Clock(FRIDAY_NOON, NONE, 1.0), 10.0 * DAY
     part = shares(7.0 * DAY, 14.0 * DAY, clock, 0.6, np.array([at]))
     days = np.array([7.0, 8.5, 9.9999, 10.0, 12.0, 14.0])
-    told = [part.at(float(day)) for day in days * DAY]
+    told = come(days * DAY, (7.0 * DAY, 14.0 * DAY), passage(TWO, TWO, TWO, [None, part]))
     assert told == pytest.approx(
         [0.0, 0.4 * 1.5 / 7, 0.4 * 3 / 7, 0.6 + 0.4 * 3 / 7, 0.6 + 0.4 * 5 / 7, 1.0], abs=1e-4
     )
@@ -111,10 +122,67 @@ def test_variance_comes_at_once_at_an_event():
 
 
 def test_variance_hardly_comes_on_a_weekend():
-    part = shares(0.0, 3.0 * DAY, Clock(FRIDAY_NOON, NONE, 0.1))
-    assert part.at(1.0 * DAY) - part.at(0.5 * DAY) < 0.06
-    assert part.at(2.4 * DAY) - part.at(0.6 * DAY) < 0.16
-    assert (part.at(0.0), part.at(3.0 * DAY)) == (0.0, 1.0)
+    end = np.array([3.0 * DAY])
+    moved = passage(end, end, end, [shares(0.0, end[0], Clock(FRIDAY_NOON, NONE, 0.1))])
+    half, whole, early, late = come(np.array([0.5, 1.0, 0.6, 2.4]) * DAY, (0.0, *end), moved)
+    assert whole - half < 0.06
+    assert late - early < 0.16
+    assert come(np.array([0.0, *end]), (0.0, *end), moved).tolist() == [0.0, 1.0]
+
+
+def test_without_events_and_a_clock_time_is_the_calendar_to_the_last_bit():
+    clock, ends = Clock(FRIDAY_NOON, NONE, 1.0), np.append(0.0, EXPIRIES)
+    parts = [shares(start, end, clock) for start, end in pairwise(ends)]
+    assert passage(EXPIRIES, EXPIRIES, heston_variance(EXPIRIES), parts) is EVEN
+    assert passage(EXPIRIES, EXPIRIES, heston_variance(EXPIRIES), [None] * EXPIRIES.size) is EVEN
+    tau = np.random.default_rng(1).uniform(0.0, 2.0, 1000)
+    np.testing.assert_array_equal(EVEN.even(tau, EXPIRIES), tau)
+    assert set(EVEN.pace(tau, EXPIRIES)) == {1.0}
+
+
+def with_event(days, variance):
+    """A flat forward variance of 0.04 and an event, as its expiries tell them."""
+    at = np.array([days * DAY])
+    w = 0.04 * EXPIRIES + variance * (at <= EXPIRIES)
+    after, clock = int(np.searchsorted(EXPIRIES, at)[0]), Clock(FRIDAY_NOON, NONE, 1.0)
+    parts = [None] * EXPIRIES.size
+    start, end = EXPIRIES[after - 1 : after + 1]
+    parts[after] = shares(start, end, clock, variance / (w[after] - w[after - 1]), at)
+    return passage(EXPIRIES, EXPIRIES, w, parts), w, at[0]
+
+
+@pytest.mark.parametrize("kept", [slice(None), [0, 3, 9], [0, 11]])
+def test_an_event_brings_its_variance_between_whichever_expiries_a_surface_has(kept):
+    moved, w, at = with_event(17.0, 0.03**2)
+    tau, known = np.linspace(4.0, 120.0, 233) * DAY, EXPIRIES[kept]
+    told = np.interp(moved.even(tau, known), known, w[kept])
+    assert told == pytest.approx(0.04 * tau + 0.03**2 * (tau >= at), rel=1e-9)
+
+
+def test_the_pace_is_that_of_time_without_the_event():
+    moved, w, at = with_event(17.0, 0.03**2)
+    rise = (w[3] - w[2]) / (EXPIRIES[3] - EXPIRIES[2])
+    for tau in (15.0 * DAY, at, 18.0 * DAY, EXPIRIES[3]):
+        assert moved.pace(tau, EXPIRIES) * rise == pytest.approx(0.04)
+    assert moved.pace(np.array([10.0, 25.0, 400.0]) * DAY, EXPIRIES) == pytest.approx(1.0)
+
+
+def test_an_event_of_an_expirys_instant_is_the_expirys():
+    end = np.array([7.0, 14.0]) * DAY
+    part = shares(*end, Clock(FRIDAY_NOON, NONE, 1.0), 0.5, end[1:])
+    moved = passage(end, end, 0.04 * end, [None, part])
+    assert come(end[1] - np.array([1e-9, 0.0]), end, moved) == pytest.approx([0.5, 1.0], abs=1e-6)
+    assert float(moved.pace(end[1], end)) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("tau", "named"), [([0.0], "tau"), ([0.1, 0.2], "tau"), ([0.0, 0.2, 0.1], "tau")])
+def test_points_that_are_no_passage_are_refused(tau, named):
+    with pytest.raises(ValueError, match=named):
+        Passage(*[np.array(tau)] * 4)
+    with pytest.raises(ValueError, match="w"):
+        Passage(*[np.array([0.0, 1.0])] * 3, np.zeros(3))
+    with pytest.raises(ValueError, match="parts"):
+        passage(TWO, TWO, TWO, [Shares(np.zeros(3), np.zeros(3))])
 
 
 @pytest.mark.parametrize("tau", [-0.1, 100.5, np.nan, np.inf])
@@ -168,9 +236,8 @@ def test_an_interval_that_is_none_is_refused(changed, named):
         shares(clock=Clock(FRIDAY_NOON, NONE, 1.0), **(asked | changed))
 
 
-def test_a_share_at_no_time_is_refused():
-    with pytest.raises(ValueError, match="tau"):
-        shares(0.0, 3.0 * DAY, Clock(FRIDAY_NOON, NONE, 0.1)).at(np.nan)
+def test_no_time_stays_none():
+    assert np.isnan(with_event(17.0, 0.03**2)[0].even(np.nan, EXPIRIES))
 
 
 def test_a_span_that_the_clock_does_not_resolve_passes_evenly():

@@ -58,7 +58,7 @@ RECORDS = {
     "calibration.objective.Optimum", "calibration.result.Calibration", "calibration.served.SliceQuotes",
     "calibration.served.ServedCalibration", "calibration.slice.SliceCalibration",
     "calibration.slice.Band", "calibration.svi_surface.SVISurfaceCalibration",
-    "certificate.ServedCertificate", "event_time.EventVariances", "forward.ForwardFit",
+    "certificate.ServedCertificate", "event_time.EventVariances", "event_time.Shares", "forward.ForwardFit",
     "forward.ForwardFits", "forward.Pairs", "implied_vol.ImpliedVol", "montecarlo.Paths",
     "montecarlo.Estimate", "skew.TermStructure", "slice.Geometry", "slice.Law", "strategy.Outcome",
     "svi.JumpWings", "svi.Natural", "variance.ModelFree",

@@ -14,6 +14,7 @@ from periscope_analytics.arbitrage import certify
 from periscope_analytics.calibration.served import SliceQuotes, fit_surface
 from periscope_analytics.calibration.served_errors import chained_errors, vol_stderr
 from periscope_analytics.errors import Status
+from periscope_analytics.event_time import EVEN, Clock, passage, shares
 from periscope_analytics.heston import HestonParams
 from periscope_analytics.served import ServedSurface
 
@@ -93,6 +94,43 @@ def test_local_vol_is_the_time_derivative_over_the_density(surface):
     rate = (surface.slice_at(tau + h).otm_price(k) - surface.slice_at(tau - h).otm_price(k)) / (2 * h)
     expected = np.sqrt(2 * rate / (np.exp(k) * surface.density(k, tau)))
     assert np.allclose(surface.local_vol(k, tau), expected, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def jumping(surface):
+    """The surface with an event of 60 percent of a rise, at 0.25 years, and the passage that holds it."""
+    clock = Clock(np.datetime64("2026-03-20T12:00"), np.array([], "datetime64[D]"), 1.0)
+    taus, parts = np.array(TAUS), [None] * len(TAUS)
+    parts[4] = shares(0.1, 0.5, clock, 0.6, np.array([0.25]))
+    w = np.array([each.atm_total_variance for each in surface.slices])
+    return surface.in_time(passage(taus, taus, w, parts))
+
+
+def test_an_event_is_a_jump_of_total_variance(surface, jumping):
+    w = jumping.total_variance(0.0, np.array([0.1, 0.25 - 1e-9, 0.25, 0.5]))
+    assert (w - w[0]) / (w[-1] - w[0]) == pytest.approx([0.0, 0.15, 0.75, 1.0], abs=1e-6)
+    assert np.allclose(jumping.slice_at(0.25).otm_price(K), surface.slice_at(0.4).otm_price(K), rtol=1e-9)
+    for tau in (0.05, 0.1, 0.5, 1.0, 2.0):
+        np.testing.assert_allclose(jumping.iv(K, tau), surface.iv(K, tau), rtol=1e-12)
+
+
+def test_local_vol_around_an_event_is_that_of_the_rest(surface, jumping):
+    k, h = np.linspace(-0.3, 0.2, 9), 1e-5
+    for tau in (0.2, 0.3, 0.5 - 2 * h):
+        early, late = jumping.slice_at(tau - h), jumping.slice_at(tau + h)
+        rate = (late.otm_price(k) - early.otm_price(k)) / (2 * h)
+        expected = np.sqrt(2 * rate / (np.exp(k) * jumping.density(k, tau)))
+        assert np.allclose(jumping.local_vol(k, tau), expected, rtol=1e-5)
+    at_end = jumping.slices[4].local_vol(k)
+    assert np.allclose(at_end, jumping.local_vol(k, 0.5 - 1e-7), rtol=1e-4)
+    assert np.allclose(at_end, np.sqrt(0.4) * surface.slices[4].local_vol(k), rtol=1e-12)
+    for tau in (0.05, 1.0, 2.0):
+        np.testing.assert_allclose(jumping.local_vol(k, tau), surface.local_vol(k, tau), rtol=1e-9)
+
+
+def test_the_calendar_is_the_same_surface(surface):
+    assert surface.in_time(EVEN) is surface
+    assert {each.pace for each in (*surface.slices, surface.slice_at(0.3), surface.slice_at(3.0))} == {1.0}
 
 
 @given(st.floats(1e-4, 10.0), st.floats(1.0, 3.0))

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from periscope_analytics import black
+from periscope_analytics.event_time import Clock, passage, shares
 from periscope_analytics.surface import Smile, VolSurface, derivatives, iv, wing_slopes
 from periscope_analytics.svi import SVIParams
 
@@ -17,6 +18,7 @@ SSVI = tuple(
     for theta, tau in zip((0.005, 0.02, 0.06), TAUS, strict=True)
 )
 SURFACE = VolSurface(SSVI, (100.0, 101.0, 103.0))
+DAYS = Clock(np.datetime64("2026-03-20T12:00"), np.array([], "datetime64[D]"), 1.0)
 K = np.linspace(-1.0, 1.0, 41)
 
 
@@ -84,6 +86,20 @@ def test_local_vol_of_a_flat_surface_is_the_forward_vol():
     assert np.allclose(surface.local_vol(K, 0.8), forward_vol, rtol=1e-6)
     assert np.allclose(surface.local_vol(K, 0.3), 0.2, rtol=1e-6)
     assert np.allclose(surface.local_vol(K, 2.0), 0.25, rtol=1e-6)
+
+
+def test_the_jump_that_an_event_is_is_no_part_of_local_vol():
+    """A vol of 0.2 and, between two expiries, an event of a fifth of total variance."""
+    event, at, ends = 0.01, 0.7, np.array([0.5, 1.0])
+    w = 0.04 * ends + event * (ends > at)
+    part = shares(0.5, 1.0, DAYS, event / (w[1] - w[0]), np.array([at]))
+    slices = [Flat(float(np.sqrt(total / tau)), float(tau)) for total, tau in zip(w, ends, strict=True)]
+    surface = VolSurface(slices, [100.0, 100.0], passage(ends, ends, w, [None, part]))
+    tau = np.array([0.3, 0.5, 0.6, 0.7 - 1e-9, 0.7, 0.9, 1.0])
+    held = event * (tau >= at)
+    assert surface.total_variance(0.1, tau) == pytest.approx(0.04 * tau + held, rel=1e-8)
+    assert surface.local_vol(0.1, tau) == pytest.approx(0.2, rel=1e-6)
+    assert VolSurface(slices, [100.0, 100.0]).local_vol(0.1, 0.6) > 0.23
 
 
 def test_local_vol_reprices_by_dupires_equation():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import numpy as np
@@ -9,10 +10,12 @@ import pytest
 
 from app.queries import InvalidParameterError, NotPublishedError, Queries, to_jsonable
 from app.queries.caching import CachedReader
+from app.queries.points import Point, surface_points
 from app.queries.presets import PRESETS, Listing
 from app.queries.strategy import AskedLeg, build_strategy
 from periscope_analytics import black
 from periscope_assets.store.postgres import PostgresStore
+from periscope_assets.transforms.stage import Snapshot
 from periscope_assets.transforms.surfaces.served import served_of
 from tests.app import market
 from tests.conftest import emptied
@@ -90,6 +93,31 @@ def test_a_calendar_is_valued_at_its_first_expiry(queries):
     assert totals["horizon_days"] == pytest.approx((FEBRUARY - market.AS_OF).total_seconds() / 86400)
     assert 0 < totals["max_profit_usd"] < np.inf
     assert any("different times" in sentence for sentence in answer.warnings)
+
+
+def test_a_leg_between_expiries_is_valued_in_the_time_that_the_surface_tells(store):
+    """February has no quotes, and days without a session count a twentieth."""
+    vols, forwards = (frame for each in ("implied_vols", "forward_curve")
+                      for frame in market.frames()[each].values())  # fmt: skip
+    vols = vols.assign(bid_iv=vols["bid_iv"].where(vols["expiry_at"] != FEBRUARY))
+    inputs = {"implied_vols": {"implied_vols": vols}, "forward_curve": {"forwards": forwards}}
+    for symbol, weight in (("EVEN", 1.0), ("SLOW", 0.05)):
+        calendar = {"events": [], "closed_weight": weight, "closed_days": ["2026-01-19"]}
+        made = market.VOL_SURFACE.compute(Snapshot(symbol, market.AS_OF, inputs, {"event_time": calendar}))
+        (draft,) = market.drafts(symbol, only=("vol_surface",))
+        slices = made.frames["surface_slices"]
+        assert slices.loc[slices["expiry_at"] == FEBRUARY, "status"].tolist() == ["interpolated"]
+        frames = {**draft.frames, "surface_slices": slices}
+        store.publish([replace(draft, frames=frames)], store.fence())
+    queries = Queries(CachedReader(store))
+    (slow,), (even,) = (
+        build_strategy(queries, symbol, [CALL]).frames["legs"].to_dict("records")
+        for symbol in ("SLOW", "EVEN")
+    )
+    point = surface_points(queries, "SLOW", Point(expiry=FEBRUARY.date(), strike=6900.0)).frames
+    (there,) = next(iter(point.values())).to_dict("records")
+    assert slow["iv"] == pytest.approx(there["iv"], rel=1e-9)
+    assert abs(slow["iv"] / even["iv"] - 1.0) > 0.005
 
 
 def test_a_date_on_which_two_settle_asks_which(queries):

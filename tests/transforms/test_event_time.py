@@ -6,11 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from app.queries.nodes import heat
 from periscope_analytics.daycount import year_fraction
 from periscope_assets.pipeline.event_time import DaysAhead
 from periscope_assets.settings import Settings
 from periscope_assets.sources.base import SourceError
 from periscope_assets.store.lake import Lake
+from periscope_assets.transforms.models import bands
 from periscope_assets.transforms.signals.generators import Market, term_structure
 from periscope_assets.transforms.stage import Snapshot
 from periscope_assets.transforms.surfaces import event_time, grid, skew, slices
@@ -26,15 +28,32 @@ def chain():
     return simulated("SIMX")[0]
 
 
-def with_calendar(chain, setting, name="vol_surface"):
+def with_calendar(chain, setting, name="vol_surface", without=None):
+    """A stage's result with a calendar, from a chain `without` the bids of one expiry."""
     inputs = {key: chain.result(key).frames for key in ("implied_vols", "forward_curve")}
+    vols = inputs["implied_vols"]["implied_vols"]
+    vols = vols.assign(bid_iv=vols["bid_iv"].where(vols["expiry_at"] != without))
+    inputs["implied_vols"] = {"implied_vols": vols}
     made = slices.compute(Snapshot(chain.symbol, chain.as_of, inputs, {"event_time": setting}))
     surface = conformed(made)
-    if name == "vol_surface":
-        return surface
-    stage = {"surface_grid": grid.STAGE, "skew_metrics": skew.STAGE}[name]
-    read = {"vol_surface": surface.frames, "option_quotes": chain.result("option_quotes").frames}
+    return surface if name == "vol_surface" else read_off(chain, surface.frames, name)
+
+
+def read_off(chain, surface, name):
+    """What a stage reads off a surface."""
+    read = {"vol_surface": surface, "option_quotes": chain.result("option_quotes").frames}
+    if name == "model_bands":
+        read |= {key: chain.result(key).frames for key in ("surface_grid", "heston_fit")}
+    stage = {"surface_grid": grid.STAGE, "skew_metrics": skew.STAGE, "model_bands": bands.STAGE}[name]
     return conformed(stage.compute(Snapshot(chain.symbol, chain.as_of, read)))
+
+
+@pytest.mark.parametrize("name", ["surface_grid", "skew_metrics", "model_bands"])
+def test_no_event_and_equal_days_change_no_bit(chain, name):
+    told = with_calendar(chain, {"events": [], **CLOSED}, name).frames
+    for table, frame in chain.result(name).frames.items():
+        kept = frame.columns.drop("quiet_iv", errors="ignore")
+        pd.testing.assert_frame_equal(told[table][kept], frame[kept], check_exact=True)
 
 
 @pytest.fixture(scope="module")
@@ -100,19 +119,99 @@ def test_vols_without_the_event_are_smooth(chain, moved, between):
     assert fitted_rows(moved)["atm_iv"].iloc[between[0]] > 1.03 * before[between[0]]
 
 
-def test_maturities_before_an_event_have_none_of_its_variance(chain, between):
-    """The share of an interval that has come jumps at the event, and readers follow it."""
+@pytest.fixture(scope="module")
+def jumping(chain, between):
+    """Rows that tell of an event between two expiries, their times with the event's between them."""
     after, day = between
     rows = fitted_rows(chain.frame("vol_surface"))
     t0, t1 = rows["tau_years"].iloc[after - 1 : after + 1]
     at = float(year_fraction(chain.as_of, pd.Timestamp(f"{day} 16:00", tz="UTC").to_pydatetime()))
     told = {"tau": [t0, at, at, t1], "share": [0.0, 0.1, 0.7, 1.0]}
     rows["time_shares"] = [told if i == after else None for i in range(len(rows))]
+    return rows, (t0, at, t1)
+
+
+def test_maturities_before_an_event_have_none_of_its_variance(jumping):
+    """The share of an interval that has come jumps at the event, and readers follow it."""
+    rows, (t0, at, t1) = jumping
     surface = grid.Surface(rows)
     w = [surface.tenor(tau).params.atm_total_variance for tau in (t0, at - 1e-6, at, t1)]
     share = (np.array(w) - w[0]) / (w[-1] - w[0])
     assert share == pytest.approx([0.0, 0.1, 0.7, 1.0], abs=1e-3)
     assert surface.tenor(at).params.tau == at
+
+
+def test_errors_of_maturities_around_an_event_are_weighed_as_their_vols_are(chain, jumping):
+    rows, (t0, at, t1) = jumping
+    told, calendar = (grid.Surface(each).errors for each in (rows, chain.frame("vol_surface")))
+    for tau, share in ((at - 1e-9, 0.1), (at, 0.7)):
+        even = t0 + share * (t1 - t0)
+        expected = calendar.stderr([-1.0, 0.0, 0.5], even) * np.sqrt(even / tau)
+        assert told.stderr([-1.0, 0.0, 0.5], tau) == pytest.approx(expected, rel=1e-6)
+
+
+def test_local_vol_before_an_expiry_is_without_the_event_before_it(chain, between, jumping):
+    rows, (t0, at, t1) = jumping
+    told, calendar = (heat(each, "delta", of="local_vol") for each in (rows, chain.frame("vol_surface")))
+    moved = told["expiry_at"] == rows["expiry_at"].iloc[between[0]]
+    factor = np.where(moved, np.sqrt(0.3 * (t1 - t0) / (t1 - at)), 1.0)
+    np.testing.assert_allclose(told["local_vol"], factor * calendar["local_vol"], rtol=1e-9)
+
+
+def test_all_surfaces_of_the_bands_jump_at_an_event(chain, jumping):
+    rows, (t0, at, t1) = jumping
+    curves = chain.result("vol_surface").frames["svi_slices"]
+    nodes = chain.frame("surface_grid")
+    nodes = nodes[(nodes["tenor_days"] == 30.0) & (nodes["axis"] == "delta")]
+
+    def variances(slices, tau):
+        moved = {"surface_grid": {"surface_nodes": nodes.assign(tau_years=tau)},
+                 "vol_surface": {"surface_slices": slices, "svi_slices": curves},
+                 "heston_fit": chain.result("heston_fit").frames}  # fmt: skip
+        found = bands.compute(Snapshot(chain.symbol, chain.as_of, moved)).frames["model_nodes"]
+        return tau * found[["svi_iv", "essvi_iv"]].to_numpy() ** 2
+
+    for tau, share in ((at - 1e-9, 0.1), (at, 0.7), (t1, 1.0)):
+        even = variances(chain.frame("vol_surface"), t0 + share * (t1 - t0))
+        assert np.isfinite(even).all()
+        np.testing.assert_allclose(variances(rows, tau), even, rtol=1e-6)
+
+
+def test_variance_of_the_quotes_jumps_at_an_event(chain, jumping):
+    """Up to a month a tenth of its interval's variance has come, most of it comes with the expiry."""
+    rows, tau = jumping[0], 30.0 / 365.0
+    after = int(np.searchsorted(rows["tau_years"], tau))
+    t0, t1 = rows["tau_years"].iloc[after - 1 : after + 1]
+    assert t0 < tau < t1
+    told = {"tau": [t0, tau, t1, t1], "share": [0.0, 0.1, 0.2, 1.0]}
+    rows = rows.assign(time_shares=[told if i == after else None for i in range(len(rows))])
+    metrics = read_off(chain, {"surface_slices": rows}, "skew_metrics").frames["skew_metrics"]
+    by_expiry = metrics[metrics["basis"] == "expiry"]
+    near, far = (by_expiry["model_free_iv"] ** 2 * by_expiry["tenor_days"] / 365.0).iloc[
+        after - 1 : after + 1
+    ]
+    month = metrics[(metrics["basis"] != "expiry") & (metrics["tenor_days"] == 30.0)].iloc[0]
+    assert month["model_free_iv"] ** 2 * tau == pytest.approx(0.9 * near + 0.1 * far, rel=1e-9)
+
+
+def test_an_expiry_without_quotes_lies_where_the_clock_is(chain):
+    """Both its vols and those of its contracts are what readers of the surface find at its time."""
+    plain = chain.frame("vol_surface")
+    row = int(np.flatnonzero(plain["expiry_at"].dt.dayofweek == 0)[1])
+    setting = {"events": [], "closed_weight": 0.1, "closed_days": []}
+    without = plain["expiry_at"].iloc[row]
+    frames = with_calendar(chain, setting, without=without).frames
+    told = frames["surface_slices"].iloc[row]
+    assert told["status"] == "interpolated"
+    here = grid.Surface(frames["surface_slices"])
+    tenor = here.tenor(told["tau_years"])
+    assert told["atm_iv"] == pytest.approx(float(tenor.params.iv(0.0)), rel=1e-12)
+    assert told["atm_iv_stderr"] == pytest.approx(here.errors.stderr([0.0], told["tau_years"])[0], rel=1e-12)
+    quotes = frames["surface_quotes"]
+    quotes = quotes[quotes["expiry_at"] == without]
+    np.testing.assert_allclose(quotes["surface_iv"], tenor.params.iv(quotes["log_moneyness"]), rtol=1e-12)
+    even = with_calendar(chain, {}, without=without).frames["surface_slices"].iloc[row]
+    assert abs(told["atm_iv"] / even["atm_iv"] - 1.0) > 0.005
 
 
 def test_a_forward_vol_that_an_event_explains_is_no_dislocation(chain):

@@ -6,11 +6,14 @@ What belongs here: ``model_bands``: which nodes, which models. What does not: th
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
 from periscope_analytics.calibration import fit_essvi
 from periscope_analytics.errors import Status
+from periscope_analytics.event_time import Passage
 from periscope_analytics.smiles import Smiles
 from periscope_analytics.surface import Smile, VolSurface
 from periscope_analytics.svi import SVIParams
@@ -19,6 +22,7 @@ from periscope_assets.transforms.frames import Floats, numbers
 from periscope_assets.transforms.models.heston import HESTON_FIT, MIN_TAU, params_of
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
 from periscope_assets.transforms.surfaces import svi
+from periscope_assets.transforms.surfaces.event_time import passage_of
 from periscope_assets.transforms.surfaces.grid import SURFACE_GRID
 from periscope_assets.transforms.surfaces.served import fitted_rows, served_of
 from periscope_assets.transforms.surfaces.slices import SURFACE_SLICES, usable
@@ -37,18 +41,21 @@ def compute(snapshot: Snapshot) -> StageResult:
     """Evaluate the served surface, SVI, eSSVI and Heston at the nodes of ``surface_grid``.
 
     eSSVI is fitted to the served surface within two standard deviations of each expiry. The band reaches from
-    the least to the greatest vol; nodes without a served vol have none.
+    the least to the greatest vol; nodes without a served vol have none. Between expiries the variance of all
+    surfaces comes as the served one's does (``surfaces.event_time``), so that no width stems from time.
+    Heston's comes as its parameters say; it knows of no events.
     """
     nodes = snapshot.inputs["surface_grid"]["surface_nodes"]
     at_delta = is_labelled(nodes["axis"], "delta") & np.isin(numbers(nodes, "coordinate"), DELTAS)
     nodes = nodes.take(np.flatnonzero(at_delta)).reset_index(drop=True)
     surface = snapshot.inputs["vol_surface"]
+    passage = passage_of(fitted_rows(surface[SURFACE_SLICES]))
     k, tau = numbers(nodes, "log_moneyness"), numbers(nodes, "tau_years")
     known = np.isfinite(k)
     vols = {
         "served_iv": numbers(nodes, "iv"),
-        "svi_iv": _read(_svi(surface[svi.TABLE]), k, tau, known),
-        "essvi_iv": _read(_essvi(surface[SURFACE_SLICES]), k, tau, known),
+        "svi_iv": _read(_svi(surface[svi.TABLE]), passage, k, tau, known),
+        "essvi_iv": _read(_essvi(surface[SURFACE_SLICES]), passage, k, tau, known),
         "heston_iv": _heston(snapshot, k, tau, known),
     }
     stacked = np.stack([vols[name] for name in _MODELS])
@@ -78,12 +85,12 @@ def compute(snapshot: Snapshot) -> StageResult:
     return StageResult({TABLE: frame}, quality)
 
 
-def _read(surface: VolSurface | None, k: Floats, tau: Floats, known: np.ndarray) -> Floats:
-    """Return a surface's vols, NaN outside its expiries."""
+def _read(surface: VolSurface | None, passage: Passage, k: Floats, tau: Floats, known: np.ndarray) -> Floats:
+    """Return a surface's vols, variance coming as the served surface's does; NaN outside its expiries."""
     out = np.full(len(k), np.nan)
     if surface is not None:
         inside = known & (tau >= surface.taus[0]) & (tau <= surface.taus[-1])
-        w = surface.total_variance(k[inside], tau[inside])
+        w = replace(surface, passage=passage).total_variance(k[inside], tau[inside])
         out[inside] = np.sqrt(np.where(w > 0.0, w, np.nan) / tau[inside])
     return out
 
@@ -118,4 +125,4 @@ def _heston(snapshot: Snapshot, k: Floats, tau: Floats, known: np.ndarray) -> Fl
     return out
 
 
-STAGE = Stage("model_bands", (SURFACE_GRID, SURFACE, HESTON_FIT), "1", compute)
+STAGE = Stage("model_bands", (SURFACE_GRID, SURFACE, HESTON_FIT), "2", compute)

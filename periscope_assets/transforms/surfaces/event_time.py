@@ -22,7 +22,7 @@ import pandas as pd
 from periscope_analytics.conventions import NEW_YORK
 from periscope_analytics.daycount import year_fraction
 from periscope_analytics.errors import Status
-from periscope_analytics.event_time import Clock, Shares, event_variances, shares
+from periscope_analytics.event_time import EVEN, Clock, Passage, Shares, event_variances, passage, shares
 from periscope_assets.transforms.frames import Floats, numbers
 
 SETTING = "event_time"
@@ -103,14 +103,17 @@ def columns(
     return found
 
 
-def shares_of(fitted: pd.DataFrame) -> list[Shares | None]:
-    """Return how variance comes before each fitted row of ``surface_slices``; None where time is even."""
+def passage_of(fitted: pd.DataFrame) -> Passage:
+    """Return how variance comes before fitted rows of ``surface_slices``; evenly where they don't say."""
     if "time_shares" not in fitted:
-        return [None] * len(fitted)
-    return [
+        return EVEN
+    parts = [
         Shares(np.array(each["tau"]), np.array(each["share"])) if isinstance(each, Mapping) else None
         for each in fitted["time_shares"].tolist()
     ]
+    tau, vol = numbers(fitted, "tau_years"), numbers(fitted, "atm_iv")
+    clock = numbers(fitted, "clock_years") if "clock_years" in fitted else tau
+    return passage(tau, np.where(np.isfinite(clock), clock, tau), vol * vol * tau, parts)
 
 
 def quiet_vols(fitted: pd.DataFrame) -> Floats:

@@ -6,7 +6,6 @@ expiries don't enclose. What does not: the surface and its errors (``served``).
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,7 +18,6 @@ from periscope_analytics.smiles import Smiles
 from periscope_analytics.vol_errors import VolErrors
 from periscope_assets.transforms.frames import Bools, Floats, finite, numbers
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
-from periscope_assets.transforms.surfaces.event_time import shares_of
 from periscope_assets.transforms.surfaces.served import fitted_rows, read_fitted
 from periscope_assets.transforms.surfaces.slices import SURFACE_ROWS, SURFACE_SLICES
 
@@ -59,22 +57,12 @@ class Surface:
         self._taus = numbers(rows, "tau_years")
         self._log_forwards = np.log(numbers(rows, "forward"))
         spread = numbers(rows, "atm_iv") * np.sqrt(self._taus)
-        self._shares = shares_of(rows)
         self._ends = numbers(rows, "k_min") / spread, numbers(rows, "k_max") / spread
 
     def quoted(self, *expiries: int) -> tuple[float, float]:
         """Return the log-moneyness between which all these expiries are quoted, in total vols."""
         low, high = (ends[list(expiries)] for ends in self._ends)
         return float(low.max()), float(high.min())
-
-    def _slice(self, after: int, tau: float) -> SliceParams:
-        """Return the slice of a maturity, total variance at the forward coming as events and clock say."""
-        shares = self._shares[after]
-        if shares is None or self._taus[after] == tau:
-            return self.served.slice_at(tau)
-        start = self._taus[after - 1]
-        even = start + shares.at(tau) * (self._taus[after] - start)
-        return replace(self.served.slice_at(float(even)), tau=tau)
 
     def tenor(self, tau: float) -> Tenor | None:
         """Return a maturity, None where the expiries don't enclose it."""
@@ -83,7 +71,7 @@ class Surface:
         after = int(np.searchsorted(self._taus, tau))
         around = [after] if self._taus[after] == tau else [after - 1, after]
         return Tenor(
-            self._slice(after, tau),
+            self.served.slice_at(tau),
             float(np.exp(np.interp(tau, self._taus, self._log_forwards))),
             self.quoted(*around),
         )
@@ -161,4 +149,4 @@ def _quality(
 
 _MONTH = 30
 _NODE = ("forward", "log_moneyness", "strike", "iv", "iv_stderr")
-STAGE = Stage("surface_grid", (SURFACE_ROWS,), "1", compute)
+STAGE = Stage("surface_grid", (SURFACE_ROWS,), "2", compute)

@@ -8,6 +8,7 @@ object that evaluates. What does not: fits and errors themselves (``periscope_an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -19,12 +20,14 @@ from periscope_analytics.calibration.served_errors import chained_errors, vol_fa
 from periscope_analytics.calibration.slice import SliceCalibration
 from periscope_analytics.calibration.slice import SliceSettings as Settings
 from periscope_analytics.errors import Status
+from periscope_analytics.event_time import Passage
 from periscope_analytics.served import ServedSurface
 from periscope_analytics.slice import SliceParams
 from periscope_analytics.smiles import Smiles
 from periscope_analytics.vol_errors import MISFIT, VolErrors
 from periscope_assets.transforms.frames import Bools, Floats, numbers
 from periscope_assets.transforms.surfaces.bands import Codes, Contracts, slice_quotes
+from periscope_assets.transforms.surfaces.event_time import passage_of
 
 FITTED = (Status.OK, Status.BORROWED_SHAPE, Status.NOT_CONVERGED)
 """Statuses of expiries that have a slice of their own."""
@@ -64,7 +67,7 @@ class Fitted(NamedTuple):
 
 
 def fit(contracts: Contracts, forwards: pd.DataFrame) -> Fitted:
-    """Fit the served surface to a chain.
+    """Fit the served surface to a chain; vols of ``interpolated`` expiries are left to :func:`in_time`.
 
     The rungs by expiry: ``ok``; ``not_converged``; ``borrowed_shape`` with one or two usable strikes, whose
     level is fitted to the shape of the expiry before (of the next, for the first); ``interpolated`` with none
@@ -90,7 +93,30 @@ def fit(contracts: Contracts, forwards: pd.DataFrame) -> Fitted:
         return empty
     shares = np.where(np.isfinite(relative), relative, 0.0)[[i for i, _ in places]]
     factors = chained_errors(quotes, found, _CHOSEN, shares.tolist())
-    return _evaluated(empty._replace(surface=found.params), contracts, places, factors, tau)
+    return _evaluated(empty._replace(surface=found.params), contracts, places, factors)
+
+
+def in_time(fitted: Fitted, contracts: Contracts, tau: Floats, passage: Passage) -> Fitted:
+    """Return a fit between whose expiries variance comes as `passage` says, those without a quote evaluated.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    contracts : Contracts
+    tau : ndarray
+        Years to each expiry of the chain.
+    passage : Passage
+    """
+    if fitted.surface is None or fitted.errors is None:
+        return fitted
+    surface, errors = fitted.surface.in_time(passage), replace(fitted.errors, passage=passage)
+    iv, iv_stderr = fitted.iv.copy(), fitted.iv_stderr.copy()
+    for at, where, status in zip(tau.tolist(), contracts.expiries(), fitted.status, strict=True):
+        if status is Status.INTERPOLATED:
+            part, k = surface.slice_at(at), contracts.k[where]
+            iv[where] = part.iv(k)
+            iv_stderr[where] = errors.stderr(k / np.sqrt(part.atm_total_variance), at)
+    return fitted._replace(surface=surface, errors=errors, iv=iv, iv_stderr=iv_stderr)
 
 
 def served_of(slices: pd.DataFrame) -> ServedSurface:
@@ -110,10 +136,15 @@ def errors_of(slices: pd.DataFrame) -> VolErrors:
 
 
 def read_fitted(rows: pd.DataFrame) -> tuple[ServedSurface, VolErrors]:
-    """Return surface and errors of the rows that :func:`fitted_rows` gives."""
+    """Return surface and errors of the rows that :func:`fitted_rows` gives, in the time that these tell."""
     factors = [np.array(each["factor"], dtype=np.float64) for each in rows["errors"].tolist()]
-    errors = VolErrors(numbers(rows, "tau_years").tolist(), numbers(rows, "atm_iv").tolist(), factors)
-    return ServedSurface.from_dict({"slices": rows["params"].tolist()}), errors
+    taus, vols, passage = (
+        numbers(rows, "tau_years").tolist(),
+        numbers(rows, "atm_iv").tolist(),
+        passage_of(rows),
+    )
+    surface = ServedSurface.from_dict({"slices": rows["params"].tolist()})
+    return surface.in_time(passage), VolErrors(taus, vols, factors, passage)
 
 
 def fitted_rows(slices: pd.DataFrame) -> pd.DataFrame:
@@ -162,7 +193,6 @@ def _evaluated(
     contracts: Contracts,
     places: Sequence[tuple[int, slice]],
     factors: Sequence[Floats | None],
-    tau: Floats,
 ) -> Fitted:
     params: list[SliceParams] = []
     own: list[Floats] = []
@@ -180,9 +210,4 @@ def _evaluated(
     fitted.iv[at], stderr = vols_with_errors(smiles, own, row, contracts.k[at])
     fitted.iv_stderr[at] = np.hypot(stderr, MISFIT * atm[row])
     errors = VolErrors(smiles.taus.tolist(), atm.tolist(), vol_factors(smiles, own))
-    for i, where in places:
-        if fitted.status[i] is Status.INTERPOLATED and fitted.surface is not None:
-            part, k = fitted.surface.slice_at(float(tau[i])), contracts.k[where]
-            fitted.iv[where] = part.iv(k)
-            fitted.iv_stderr[where] = errors.stderr(k / np.sqrt(part.atm_total_variance), part.tau)
     return fitted._replace(errors=errors, used=fitted.contract_status == Status.OK)

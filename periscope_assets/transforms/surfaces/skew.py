@@ -49,8 +49,9 @@ def compute(snapshot: Snapshot) -> StageResult:
     """Read the metrics of each fitted expiry, and of constant maturities that expiries enclose.
 
     A delta whose strike lies beyond the quotes has no vol. Between expiries model-free variance of the quotes
-    is linear in time. The status names the first metric that is absent: a delta (``out_of_range``), the
-    model-free strip (``too_few_strikes``), or a slope or forward vol (``degenerate``).
+    is linear in time, or comes as events and the clock say. The status names the first metric that is absent:
+    a delta (``out_of_range``), the model-free strip (``too_few_strikes``), or a slope or forward vol
+    (``degenerate``).
     ``variance_iv`` is of the surface, wings included; ``model_free_iv`` of the quotes as the Cboe's index has
     it. Rank and percentile are against the vols at the money of a year before, of the same constant
     maturity; realised vol is of as many days before `as_of` as the maturity has ahead, and the premium is
@@ -92,7 +93,8 @@ def _by_tenor(surface: Surface, fitted: pd.DataFrame, strips: np.ndarray) -> Ite
         if found is not None:
             after = int(np.searchsorted(taus, tau))
             around = [max(after - 1, 0), after]
-            strip = float(np.interp(tau, taus[around], strips[around])) / tau
+            even = float(surface.served.passage.even(tau, taus))
+            strip = float(np.interp(even, taus[around], strips[around])) / tau
             yield _Tenor(_FIXED, days, None, *found, strip)
 
 
@@ -205,4 +207,4 @@ _COLUMNS = [
     *("iv_rank", "iv_percentile", "n_history", "realized_vol", "variance_risk_premium", "status"),
     *("quiet_iv", *EVENTS),
 ]
-STAGE = Stage("skew_metrics", (SURFACE_ROWS, QUOTES, HISTORY, BARS, activity.HISTORY), "3", compute)
+STAGE = Stage("skew_metrics", (SURFACE_ROWS, QUOTES, HISTORY, BARS, activity.HISTORY), "4", compute)

@@ -48,7 +48,7 @@ def compute(snapshot: Snapshot) -> StageResult:
     fitted = served.fit(contracts, forwards)
     certificate = certify_served(fitted.surface) if fitted.surface else None
     calendar = event_time.calendar_of(snapshot.settings.get(event_time.SETTING), snapshot.as_of)
-    slices = _slices(contracts, fitted, forwards, certificate, calendar)
+    slices, fitted = _slices(contracts, fitted, forwards, certificate, calendar)
     quotes = _quotes(contracts, fitted, vols)
     curves = svi.rows(contracts, forwards)
     frames = {
@@ -95,15 +95,22 @@ def _slices(
     forwards: pd.DataFrame,
     certificate: ServedCertificate | None,
     calendar: Calendar | None,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, Fitted]:
+    """Return the rows, and the fit in the time that they tell."""
     rows = [_slice(contracts, fitted, i, where) for i, where in enumerate(contracts.expiries())]
+    own, taus = [row["params"] is not None for row in rows], numbers(forwards, "tau_years")
+    level = {name: [row[name] for row in rows] for name in ("params", "atm_iv", "atm_iv_stderr")}
+    ahead = event_time.columns(taus, level, calendar)
+    told = pd.DataFrame({"tau_years": taus, "atm_iv": level["atm_iv"], **ahead})
+    fitted = served.in_time(fitted, contracts, taus, event_time.passage_of(told[own]))
+    for row, tau, status in zip(rows, taus.tolist(), fitted.status, strict=True):
+        row |= _between(fitted, tau) if status is Status.INTERPOLATED else {}
     named = {name: forwards[name].array for name in _NAMED}
     found = {name: [row[name] for row in rows] for name in _FITTED}
     min_g = np.full(len(rows), np.nan)
     if certificate is not None:
-        min_g[[row["params"] is not None for row in rows]] = certificate.g_by_slice
-    ahead = event_time.columns(numbers(forwards, "tau_years"), found, calendar)
-    return pd.DataFrame({**named, **found, "min_g": min_g, **ahead})
+        min_g[own] = certificate.g_by_slice
+    return pd.DataFrame({**named, **found, "min_g": min_g, **ahead}), fitted
 
 
 def _slice(contracts: Contracts, fitted: Fitted, i: int, where: slice) -> dict[str, Any]:
@@ -131,13 +138,15 @@ def _slice(contracts: Contracts, fitted: Fitted, i: int, where: slice) -> dict[s
         miss = 1e4 * (fitted.iv[where] - contracts.mid_iv[where])[used]
         row |= {"k_min": float(k.min()), "k_max": float(k.max()), "max_error_bps": float(np.abs(miss).max())}
         row["rmse_bps"] = float(np.sqrt(np.average(miss**2, weights=vega))) if vega.any() else np.nan
-    elif status is Status.INTERPOLATED and fitted.surface is not None and fitted.errors is not None:
-        part = fitted.surface.slice_at(float(contracts.tau[where.start]))
-        row |= {
-            "atm_iv": float(part.iv(0.0)),
-            "atm_iv_stderr": float(fitted.errors.stderr([0.0], part.tau)[0]),
-        }
     return row
+
+
+def _between(fitted: Fitted, tau: float) -> dict[str, Any]:
+    """Return the level at the money of an expiry without a quote."""
+    if fitted.surface is None or fitted.errors is None:
+        return {}
+    atm_iv = float(fitted.surface.slice_at(tau).iv(0.0))
+    return {"atm_iv": atm_iv, "atm_iv_stderr": float(fitted.errors.stderr([0.0], tau)[0])}
 
 
 def _errors(fitted: Fitted, params: SliceParams) -> dict[str, Any]:
@@ -270,4 +279,4 @@ _CERTIFIED = (
 _COUNTED = ("n_slices", "n_butterfly", "n_calendar")
 _GRID_ENDS = ("grid_k_min", "grid_k_max", "grid_tau_min", "grid_tau_max")
 _GRID = ("grid_n_k", "grid_n_tau")
-STAGE = Stage("vol_surface", (IMPLIED_VOLS, FORWARDS), "3", compute, settings=(event_time.SETTING,))
+STAGE = Stage("vol_surface", (IMPLIED_VOLS, FORWARDS), "4", compute, settings=(event_time.SETTING,))
