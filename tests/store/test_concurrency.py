@@ -23,6 +23,7 @@ from tests.store.store_samples import AS_OF, chain_draft, draft
 
 FORK = multiprocessing.get_context("fork")
 WRITERS = 16
+PATIENCE = 600.0
 START = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -37,7 +38,7 @@ def in_processes(number, target, *arguments):
     workers = [FORK.Process(target=target, args=(index, answers, *arguments)) for index in range(number)]
     for each in workers:
         each.start()
-    found = [answers.get(timeout=120) for _ in workers]
+    found = [answers.get(timeout=PATIENCE) for _ in workers]
     for each in workers:
         each.join(30)
     return found
@@ -103,7 +104,7 @@ def test_a_follower_loses_nothing_under_concurrent_writers(any_url, rounds):
         each.start()
     follower.start()
     for each in workers:
-        each.join(120)
+        each.join(PATIENCE)
     done.set()
     follower.join(60)
     numbers = [entry.publication_id for entry in seen]
