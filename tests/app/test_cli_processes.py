@@ -1,4 +1,4 @@
-"""Processes are told apart by start time, groups end with their orphans, what ends by itself is started again."""
+"""Processes are told apart by start time, groups end with their orphans, what ends is started again."""
 
 from __future__ import annotations
 
