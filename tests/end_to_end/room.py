@@ -20,8 +20,9 @@ BACKFILLS = (
 )
 PUBLICATIONS = """
 SELECT dataset, symbol, as_of, (as_of AT TIME ZONE 'America/New_York')::date
-FROM periscope.publications WHERE symbol = ANY(%s) ORDER BY publication_id
+FROM periscope.publications WHERE symbol = ANY(%s)
 """
+COUNT = "SELECT count(*) FROM periscope.publications WHERE symbol = ANY(%s)"
 
 
 class Room:
@@ -58,8 +59,15 @@ class Room:
         return {one["id"]: one["status"] for one in results}
 
     def publications(self, symbols: list[str]) -> list[tuple]:
+        """Return dataset, symbol, time and New York's date of each publication."""
+        return self._query(PUBLICATIONS, symbols)
+
+    def published(self, symbols: list[str]) -> int:
+        return self._query(COUNT, symbols)[0][0]
+
+    def _query(self, query: str, symbols: list[str]) -> list[tuple]:
         with psycopg.connect(EmbeddedServer(self.periscope.home).url()) as connection:
-            return connection.execute(PUBLICATIONS, (symbols,)).fetchall()
+            return connection.execute(query, (symbols,)).fetchall()
 
     def surface(self, symbol: str) -> dict | None:
         try:

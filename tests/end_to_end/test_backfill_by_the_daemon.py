@@ -73,7 +73,7 @@ def survives(
 
     for share, pause in moments:
         many = share * len(METHOD_VERSIONS) * len(symbols) * days
-        _wait_moving(room, symbols, lambda many=many: len(room.publications(symbols)) >= many)
+        _wait_moving(room, symbols, lambda many=many: room.published(symbols) >= many)
         time.sleep(pause)
         assert "REQUESTED" in statuses(), "the backfill had ended before the daemon was killed"
         _kill_daemon(room)
@@ -97,7 +97,7 @@ def _wait_moving(room: Room, symbols: list[str], reached: Callable[[], bool]) ->
     seen: object = None
     moved = time.monotonic()
     while not reached():
-        now = len(room.publications(symbols)), sorted((run["id"], run["status"]) for run in room.runs())
+        now = room.published(symbols), sorted((run["id"], run["status"]) for run in room.runs())
         if now != seen:
             seen, moved = now, time.monotonic()
         assert time.monotonic() - moved < STILL, (room.backfills(), room.runs())

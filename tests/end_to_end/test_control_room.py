@@ -19,7 +19,7 @@ from tests.end_to_end.command_line import Periscope, finish, free_ports
 from tests.end_to_end.room import PATIENCE, STEP, Room
 from tests.end_to_end.test_backfill_by_the_daemon import survives
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 CHROMIUM = Path("/usr/bin/chromium")
 DAY = date(2026, 3, 20)
