@@ -106,7 +106,7 @@ def _wait_moving(room: Room, symbols: list[str], reached: Callable[[], bool]) ->
 
 def _daemon(room: Room) -> ProcessId | None:
     known = state.read_state(room.periscope.home)
-    assert known is not None, finish(room.child)
+    assert known is not None, "`periscope up` has ended"
     return next(one.process for one in known.services if one.name == "dagster-daemon")
 
 
