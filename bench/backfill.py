@@ -2,31 +2,39 @@
 
     python -m bench.backfill [--dates 250] [--universes 4] [--batch 50]
 
-Three runs over the same partitions of a simulated market, each into a database of its own: the graph as it
+Three ways over the same partitions of a simulated market, each into a database of its own: the graph as it
 is; the same graph whose pipeline does nothing (the floor: events, checks and metadata that Dagster writes);
-the pipeline alone, without Dagster. The ratio is the first over the sum of the others.
+the pipeline alone, without Dagster. The ratio is the first over the sum of the others. They take turns, batch
+by batch and each first in its turn, so that what else the machine does falls on all three.
+Stderr tells of each. Dates are sessions of XNYS; the days between those of a batch are partitions too.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import date
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 
 from app.services.dagster_home import open_instance
 from app.services.database import database
 from periscope_assets.definitions import materialize
+from periscope_assets.defs.backfills import days_of
 from periscope_assets.pipeline import METHOD_VERSIONS, UNCHANGED, Outcome, Pipeline
 from periscope_assets.settings import Settings
 from periscope_assets.sources.calendars import XNYS, sessions
 from periscope_assets.sources.opening import open_source
 from periscope_assets.store.connect import open_lake, open_store
 
+Way = Callable[[str, list[date]], None]
+"""Goes over consecutive dates of one universe."""
 SYMBOLS = ("SIMX", "SIMN", "ACME", "BOLT", "CRUX", "SIMBTC")
 
 
@@ -50,47 +58,67 @@ def _home(universes: int) -> Iterator[Settings]:
             yield settings
 
 
-def _timed(call: Callable[[], None]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+@contextmanager
+def _through_dagster(universes: int, *, empty: bool = False) -> Iterator[Way]:
+    with _home(universes) as settings, open_instance(settings) as instance:
+        overrides = {"pipeline": _Nothing(settings)} if empty else {}
+        turns = 0
+
+        def go(universe: str, days: list[date]) -> None:
+            nonlocal turns
+            made = materialize(settings, instance, universe, days[0], days[-1], **overrides)
+            assert made.success, made.failures[:1]
+            turns += 1
+
+        yield go
+        assert instance.get_runs_count() == turns, "runs went into the records of another home"
 
 
-def _through_dagster(settings: Settings, days: list[date], batch: int, **overrides: object) -> None:
-    with open_instance(settings) as instance:
-        for universe in settings.universes:
-            for start in range(0, len(days), batch):
-                some = days[start : start + batch]
-                made = materialize(settings, instance, universe, some[0], some[-1], **overrides)
-                assert made.success, made.failures[:1]
-
-
-def _alone(settings: Settings, days: list[date]) -> None:
-    with closing(open_store(settings)) as store:
+@contextmanager
+def _alone(universes: int) -> Iterator[Way]:
+    with _home(universes) as settings, closing(open_store(settings)) as store:
         pipeline = Pipeline(settings, store, open_lake(settings), open_source(settings.source))
-        for universe in settings.universes:
+
+        def go(universe: str, days: list[date]) -> None:
             for day in days:
                 for dataset in METHOD_VERSIONS:
                     pipeline.build(dataset, settings.members(universe), day, "bench")
 
+        yield go
+
+
+_floor = partial(_through_dagster, empty=True)
+
+
+def _warm_up(day: date) -> None:
+    """Compile and import what is used, so that no way pays for it."""
+    for way in (_through_dagster, _floor, _alone):
+        with way(1) as go:
+            go("u0", [day])
+
 
 def race(dates: int, universes: int, batch: int) -> None:
     days = sessions(XNYS, date(2025, 1, 2), date(2026, 6, 30))[:dates]
-    with _home(universes) as settings:
-        _alone(settings, days[:1])
-        wall = _timed(lambda: _through_dagster(settings, days, batch))
-        again = _timed(lambda: _through_dagster(settings, days, batch))
-    with _home(universes) as settings:
-        nothing = _Nothing(settings)
-        floor = _timed(lambda: _through_dagster(settings, days, batch, pipeline=nothing))
-    with _home(universes) as settings:
-        compute = _timed(lambda: _alone(settings, days))
-    partitions = dates * universes
-    each = partitions * len(METHOD_VERSIONS)
+    some = [days[start : start + batch] for start in range(0, dates, batch)]
+    batches = [days_of(each[0], each[-1]) for each in some]
+    turns = [(f"u{n}", each) for n in range(universes) for each in batches]
+    _warm_up(days[0])
+    spent = dict.fromkeys(("wall", "again", "floor", "compute"), 0.0)
+    with _through_dagster(universes) as graph, _floor(universes) as floor, _alone(universes) as compute:
+        ways = [(("wall", graph), ("again", graph)), (("floor", floor),), (("compute", compute),)]
+        for n, (universe, each) in enumerate(turns):
+            for name, go in chain.from_iterable(ways[n % 3 :] + ways[: n % 3]):
+                start = time.perf_counter()
+                go(universe, each)
+                spent[name] += time.perf_counter() - start
+            so_far = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in spent.items())
+            print(f"{n + 1} of {len(turns)}, {universe} to {each[-1]}: {so_far}", file=sys.stderr, flush=True)
+    partitions = universes * sum(map(len, batches))
     print(f"{partitions:,} partitions x {len(METHOD_VERSIONS)} assets, runs of {batch} dates")
-    for name, seconds in (("wall", wall), ("again", again), ("floor", floor), ("compute", compute)):
-        print(f"{name:<8} {seconds:8.1f} s  {1e3 * seconds / each:7.1f} ms an asset and partition")
-    print(f"wall over floor + compute: {wall / (floor + compute):.2f}")
+    for name, seconds in spent.items():
+        each_takes = 1e3 * seconds / (partitions * len(METHOD_VERSIONS))
+        print(f"{name:<8} {seconds:8.1f} s  {each_takes:7.1f} ms an asset and partition")
+    print(f"wall over floor + compute: {spent['wall'] / (spent['floor'] + spent['compute']):.2f}")
 
 
 def main() -> None:

@@ -39,11 +39,21 @@ class ServiceState:
 
 @dataclass(frozen=True, slots=True)
 class HomeState:
-    """The supervisor of a home and its services."""
+    """The supervisor of a home and its services.
+
+    Attributes
+    ----------
+    supervisor : ProcessId
+    phase : str
+    services : tuple of ServiceState
+    ended : tuple of ProcessId
+        Services that ended by themselves and were started again; what they had started may go on.
+    """
 
     supervisor: ProcessId
     phase: str
     services: tuple[ServiceState, ...]
+    ended: tuple[ProcessId, ...] = ()
 
     @property
     def live(self) -> bool:
@@ -105,4 +115,5 @@ def _parse(document: dict[str, Any]) -> HomeState:
         ServiceState(one["name"], ProcessId(**one["process"]) if one["process"] else None, one["address"])
         for one in document["services"]
     )
-    return HomeState(ProcessId(**document["supervisor"]), document["phase"], services)
+    ended = tuple(ProcessId(**one) for one in document.get("ended", ()))
+    return HomeState(ProcessId(**document["supervisor"]), document["phase"], services, ended)

@@ -33,6 +33,7 @@ def stop_leftovers(home: Path) -> None:
     if recorded is None or recorded.live:
         return
     leaders = [one.process for one in recorded.services if one.process is not None]
+    leaders += recorded.ended
     stop_groups(leaders, home_mark(home), patience=STOP_SECONDS)
     state.clear_state(home)
 

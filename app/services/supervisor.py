@@ -8,6 +8,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import threading
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +22,13 @@ from periscope_assets.settings import Settings
 
 READY_SECONDS = 120.0
 STOP_SECONDS = 10.0
+RESTARTS, RESTART_SECONDS = 3, 600.0
+"""How often in how many seconds a service that ended by itself is started again, before it is given up."""
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class ServiceFailedError(RuntimeError):
-    """A service ended by itself or did not answer in time; the message names its log."""
+    """A service ended at its start or again and again, or did not answer; the message names its log."""
 
 
 class PortBusyError(RuntimeError):
@@ -39,6 +43,9 @@ class Supervisor:
         self._services = catalogue.services(settings)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._identities: dict[str, ProcessId] = {}
+        self._environment: dict[str, str] = {}
+        self._ended: list[ProcessId] = []
+        self._ends: defaultdict[str, list[float]] = defaultdict(list)
         self._wake = threading.Event()
         self._asked_to_stop = False
 
@@ -63,7 +70,7 @@ class Supervisor:
         entries = tuple(
             ServiceState(one.name, self._identities.get(one.name), one.address) for one in self._services
         )
-        state.write_state(self._settings.home, HomeState(current(), phase, entries))
+        state.write_state(self._settings.home, HomeState(current(), phase, entries, tuple(self._ended)))
 
     @contextmanager
     def signals(self) -> Iterator[None]:
@@ -88,9 +95,9 @@ class Supervisor:
         ServiceFailedError
             If one ends or does not answer in time.
         """
-        environment = catalogue.environment(self._settings, variables)
+        self._environment = catalogue.environment(self._settings, variables)
         for service in self._services:
-            self._spawn(service, environment)
+            self._spawn(service)
             self.record(state.STARTING)
         for service in self._services:
             if not self._wait_ready(service):
@@ -99,31 +106,34 @@ class Supervisor:
         self.record(state.RUNNING)
         return True
 
-    def watch(self) -> None:
-        """Stay until asked to stop.
+    def watch(self, say: Callable[[str], None]) -> None:
+        """Stay until asked to stop; start a service that ended by itself again.
+
+        What it had started goes on: a run outlives the daemon that launched it.
 
         Raises
         ------
         ServiceFailedError
-            If a service ends by itself.
+            If one ends again and again.
         """
         while not self._asked_to_stop:
             self._wake.wait()
             self._wake.clear()
             if not self._asked_to_stop:
-                self._raise_if_ended()
+                self._start_again(say)
 
     def stop(self) -> None:
         """Stop every child with its whole group, and forget the state."""
-        stop_groups(self._identities.values(), home_mark(self._settings.home), patience=STOP_SECONDS)
+        leaders = [*self._identities.values(), *self._ended]
+        stop_groups(leaders, home_mark(self._settings.home), patience=STOP_SECONDS)
         state.clear_state(self._settings.home)
 
     def _ask_to_stop(self, _number: int, _frame: object) -> None:
         self._asked_to_stop = True
         self._wake.set()
 
-    def _spawn(self, service: Service, environment: dict[str, str]) -> None:
-        child = spawn(list(service.command), log_path(self._settings.home, service.name), environment)
+    def _spawn(self, service: Service) -> None:
+        child = spawn(list(service.command), log_path(self._settings.home, service.name), self._environment)
         self._children[service.name] = child
         self._identities[service.name] = identify(child.pid)
         threading.Thread(target=self._wake_when_ended, args=(child,), daemon=True).start()
@@ -145,11 +155,28 @@ class Supervisor:
         return not self._asked_to_stop
 
     def _raise_if_ended(self) -> None:
+        for service, what in self._gone():
+            raise ServiceFailedError(f"{service.title} {what}")
+
+    def _start_again(self, say: Callable[[str], None]) -> None:
+        for service, what in self._gone():
+            now = time.monotonic()
+            ends = [*(end for end in self._ends[service.name] if now - end < RESTART_SECONDS), now]
+            if len(ends) > RESTARTS:
+                raise ServiceFailedError(f"{service.title} {what}; it was started again {RESTARTS} times")
+            self._ends[service.name] = ends
+            self._ended.append(self._identities[service.name])
+            self._spawn(service)
+            self.record(state.RUNNING)
+            say(f"{service.title} was started again: it {what}")
+
+    def _gone(self) -> Iterator[tuple[Service, str]]:
+        """Yield the services that have ended by themselves, and what there is to say of it."""
         for service in self._services:
             child = self._children.get(service.name)
             if child is not None and child.poll() is not None:
                 log = log_path(self._settings.home, service.name)
-                raise ServiceFailedError(f"{service.title} ended with code {child.returncode}: see {log}")
+                yield service, f"ended with code {child.returncode}: see {log}"
 
 
 def log_path(home: Path, name: str) -> Path:

@@ -75,7 +75,7 @@ def _run(supervisor: Supervisor, settings: Settings, variables: dict[str, str]) 
     try:
         if supervisor.start(variables, say):
             say(_next_steps(settings))
-            supervisor.watch()
+            supervisor.watch(say)
         say("Stopping ...")
     finally:
         supervisor.stop()

@@ -1,4 +1,4 @@
-"""Processes are told apart by start time, and a group ends with its orphans."""
+"""Processes are told apart by start time, groups end with their orphans, what ends is started again."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
 import pytest
 
 from app.services import state
+from app.services.catalogue import Service
 from app.services.processes import ProcessId, current, identify, spawn, stop_groups, wait_until
 from app.services.state import AlreadyRunningError, HomeState, ServiceState, supervisor_lock
 from app.services.stopping import stop_leftovers, stop_services
+from app.services.supervisor import RESTARTS, ServiceFailedError, Supervisor, log_path
+from periscope_assets.settings import Settings
 
 SLEEPS = "import signal, sys; print('up', flush=True); signal.pause()"
 STUBBORN = (
@@ -72,6 +76,30 @@ def test_orphans_of_a_dead_leader_are_found_only_by_the_mark_of_their_home(tmp_p
     parent.wait()
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="orphans of a dead leader are found through /proc")
+def test_a_service_that_ends_is_started_again_until_it_is_given_up_and_what_it_started_goes_on(tmp_path):
+    supervisor, said = Supervisor(Settings(home=tmp_path)), []
+    supervisor._services = (Service("parent", "Parent", ("-c", PARENT)),)
+    log = log_path(tmp_path, "parent")
+
+    def kill_each() -> None:
+        for n in range(1, RESTARTS + 2):
+            assert wait_until(lambda n=n: log.read_text().count("\n") == n, 10.0)
+            os.kill(state.read_state(tmp_path).services[0].process.pid, signal.SIGKILL)
+
+    assert supervisor.start({}, said.append)
+    killer = threading.Thread(target=kill_each)
+    killer.start()
+    with pytest.raises(ServiceFailedError, match=f"Parent ended with code -9.*again {RESTARTS} times"):
+        supervisor.watch(said.append)
+    killer.join()
+    assert len(said) == 1 + RESTARTS
+    orphans = [psutil.Process(int(line)) for line in log.read_text().splitlines()]
+    assert all(orphan.is_running() for orphan in orphans)
+    supervisor.stop()
+    assert not any(each.is_running() and each.status() != psutil.STATUS_ZOMBIE for each in orphans)
+
+
 def test_a_recycled_pid_is_left_alone(tmp_path):
     child, identity, _ = _started(tmp_path, SLEEPS)
     stranger = ProcessId(identity.pid, "started before")
@@ -86,10 +114,12 @@ def test_a_recycled_pid_is_left_alone(tmp_path):
 
 def test_leftovers_of_a_dead_supervisor_are_stopped(tmp_path):
     child, identity, _ = _started(tmp_path, SLEEPS)
+    replaced, ended, _ = _started(tmp_path, SLEEPS, "replaced")
     dead = ProcessId(identity.pid, "a dead supervisor")
-    state.write_state(tmp_path, HomeState(dead, state.RUNNING, (ServiceState("api", identity, "http://x"),)))
+    services = (ServiceState("api", identity, "http://x"),)
+    state.write_state(tmp_path, HomeState(dead, state.RUNNING, services, (ended,)))
     stop_leftovers(tmp_path)
-    assert child.wait() == -signal.SIGTERM
+    assert (child.wait(), replaced.wait()) == (-signal.SIGTERM, -signal.SIGTERM)
     assert state.read_state(tmp_path) is None
 
 
@@ -98,6 +128,7 @@ def test_the_state_comes_back_as_written_and_damage_is_no_state(tmp_path):
         current(),
         state.STARTING,
         (ServiceState("api", current(), "http://127.0.0.1:8000"), ServiceState("dagster-daemon", None, None)),
+        (current(),),
     )
     state.write_state(tmp_path, written)
     assert state.read_state(tmp_path) == written

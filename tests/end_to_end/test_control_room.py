@@ -1,70 +1,33 @@
 """Dagster as an operator meets it: webserver, daemon, code location, embedded database, in a browser.
 
-A file is dropped and its surface served; a backfill is handed to the daemon; the pages are looked at.
+A file is dropped and its surface served; the daemon is killed under a backfill; the pages are looked at.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import urllib.request
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 
-from app.services import state
 from app.services.processes import wait_until
 from periscope_assets.sources.simulated import SimulatedSource
 from tests.conftest import required
 from tests.end_to_end.command_line import Periscope, finish, free_ports
+from tests.end_to_end.room import PATIENCE, STEP, Room
+from tests.end_to_end.test_backfill_by_the_daemon import survives
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 
 CHROMIUM = Path("/usr/bin/chromium")
 DAY = date(2026, 3, 20)
-PATIENCE, STEP = 240.0, 0.5
-"""Seconds: how long something may take, and how often it is asked for, which takes the services' time too."""
-RUNS = "{ runsOrError { ... on Runs { results { id status tags { key value } } } } }"
-BACKFILLS = (
-    "{ partitionBackfillsOrError { ... on PartitionBackfills { results { id status numPartitions } } } }"
-)
-
-
-class Room:
-    """A home with everything running."""
-
-    def __init__(self, periscope: Periscope) -> None:
-        self.periscope = periscope
-        self.child = periscope.start("up")
-        ports = periscope.settings
-        self.dagster = f"http://127.0.0.1:{ports['PERISCOPE_PORTS__DAGSTER']}"
-        self.api = f"http://127.0.0.1:{ports['PERISCOPE_PORTS__API']}"
-
-    def wait_running(self) -> None:
-        def running() -> bool:
-            known = state.read_state(self.periscope.home)
-            return known is not None and known.phase == state.RUNNING
-
-        assert wait_until(running, PATIENCE), finish(self.child)
-
-    def graphql(self, query: str) -> dict:
-        body = json.dumps({"query": query}).encode()
-        request = urllib.request.Request(
-            f"{self.dagster}/graphql", body, {"Content-Type": "application/json"}
-        )
-        with urllib.request.urlopen(request, timeout=120) as reply:
-            return json.load(reply)["data"]
-
-    def runs(self) -> list[dict]:
-        return self.graphql(RUNS)["runsOrError"]["results"]
-
-    def surface(self, symbol: str) -> dict | None:
-        try:
-            with urllib.request.urlopen(f"{self.api}/v1/surface/{symbol}", timeout=30) as reply:
-                return json.load(reply)
-        except OSError:
-            return None
+PARTITION_TAGS = {
+    "dagster/partition",
+    "dagster/asset_partition_range_start",
+    "dagster/asset_partition_range_end",
+}
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +37,8 @@ def room(tmp_path_factory):
         "PERISCOPE_UNIVERSES": universes,
         "PERISCOPE_SOURCE__KIND": "simulated",
         "PERISCOPE_LANDING__SETTLE_SECONDS": "1",
+        "PERISCOPE_RUNS__BATCH_DAYS": "2",
+        "PERISCOPE_RUNS__MAX_CONCURRENT": "1",
         **free_ports(),
     }
     made = Room(Periscope(tmp_path_factory.mktemp("room") / "home", settings))
@@ -101,25 +66,13 @@ def test_a_dropped_file_is_served(room):
     assert tags["dagster/sensor_name"] == "dropped_files"
 
 
-def test_a_backfill_handed_to_the_daemon_builds_dates_of_one_universe(room):
-    arguments = ("backfill", "--universe", "sim-coins", "--from", "2026-03-18", "--to", "2026-03-20")
-    said = room.periscope.run(*arguments, "--daemon").stdout
-    assert "3 of 3 dates to build" in said
-
-    def done() -> bool:
-        results = room.graphql(BACKFILLS)["partitionBackfillsOrError"]["results"]
-        return [one["status"] for one in results] == ["COMPLETED_SUCCESS"]
-
-    assert wait_until(done, PATIENCE, every=STEP), (room.graphql(BACKFILLS), room.runs())
-    universes = {
-        tag["value"]
-        for run in room.runs()
-        for tag in run["tags"]
-        if tag["key"] in ("dagster/asset_partition_range_start", "dagster/partition")
-    }
-    assert {value for value in universes if value.endswith("sim-coins")}
-    assert len(room.runs()) <= 3
-    assert "0 of 3 dates to build" in room.periscope.run(*arguments).stdout
+def test_a_backfill_of_one_universe_survives_a_kill_of_the_daemon(room):
+    before = {run["id"] for run in room.runs()}
+    survives(room, {"sim-coins": ["SIMBTC"]}, DAY - timedelta(days=2), DAY, kills=1, seed=1)
+    asked = [run for run in room.runs() if run["id"] not in before]
+    ends = {tag["value"] for run in asked for tag in run["tags"] if tag["key"] in PARTITION_TAGS}
+    assert ends
+    assert all(value.endswith("|sim-coins") for value in ends)
 
 
 @pytest.mark.browser

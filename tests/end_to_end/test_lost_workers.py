@@ -19,7 +19,7 @@ from periscope_assets.sources.calendars import XNYS, sessions
 from periscope_assets.sources.simulated import SimulatedSource
 from periscope_assets.store.embedded import EmbeddedServer
 from tests.end_to_end.command_line import Periscope, finish, free_ports
-from tests.end_to_end.test_control_room import PATIENCE, Room
+from tests.end_to_end.room import PATIENCE, Room
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
