@@ -8,6 +8,8 @@ compare with. The script below remembers how the reader turned a scene and which
 painted, as if the reader had done it. So a ``uirevision`` names what was asked, never a version, and no two
 figures share one.
 
+The field of view is as wide as the figure is high, so in one that is narrower the camera begins farther away.
+
 Plotly itself is out of a script's reach. What sets a range is the handler of the button that starts over: it
 changes the attribute of the layout that the button names.
 """
@@ -30,7 +32,10 @@ if (!window.periscopeViews) {
     };
     plot.on("plotly_relayouting", remember);
     plot.on("plotly_relayout", remember);
-    const camera = cameras[layout.uirevision];
+    const size = plot._fullLayout._size, farther = 1.15 * size.h / size.w;
+    const eye = plot.layout.template?.layout?.scene?.camera?.eye;
+    if (eye && farther > 1) for (const name of ["x", "y", "z"]) eye[name] *= farther;
+    const camera = cameras[layout.uirevision] ?? (eye && farther > 1 ? {...layout.camera, eye} : null);
     if (!camera) return;
     scene.setViewport({...layout, camera});
     scene.saveLayout(plot.layout);

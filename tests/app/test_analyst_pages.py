@@ -181,7 +181,7 @@ def test_heston_shows_parameters_with_errors_and_what_they_do_over_time(queries)
     assert float(figure(test, "ρ")) == pytest.approx(row["rho"], abs=10 * row["rho_stderr"])
     ratio = 2 * row["kappa"] * row["theta"] / row["sigma"] ** 2
     assert figure(test, "Feller ratio") == f"{ratio:.2f}"
-    assert figures_drawn(test) == 4
+    assert figures_drawn(test) == 9
     history = having(opened("heston", "heston_SIMX", symbol=desk.SYMBOL), "kappa")
     assert len(history) == len(desk.SESSIONS)
 
