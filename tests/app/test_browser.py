@@ -45,7 +45,6 @@ PLOTS = "document.querySelectorAll('.js-plotly-plot')"
 SURFACE = f"{PLOTS}[0]"
 SCENE = f"{SURFACE}?._fullLayout?.scene?._scene"
 CAMERA = f"Object.values({SCENE}?.getCamera().eye ?? {{}}).map(each => each.toFixed(6)).join()"
-DISTANCE = f"Math.hypot(...Object.values({SCENE}.getCamera().eye))"
 HEIGHTS = f"JSON.stringify(Array.from({SURFACE}?._fullData?.[0]?.z ?? [], row => row[0]))"
 DRAWN = f"{PLOTS}.length === 2 && {PLOTS}[1]._fullData?.length > 0 && Boolean({SCENE}?.getCamera)"
 QUIET = """(() => {
@@ -275,22 +274,6 @@ def test_the_camera_survives_another_colour_another_axis_and_another_date(visit,
     before = page.evaluate(HEIGHTS)
     _travel(page)
     page.wait_for_function(f"{DRAWN} && {HEIGHTS} !== {before!r} && {CAMERA} === {turned!r}")
-    assert page.errors == []
-
-
-def test_the_surface_fits_a_narrow_page_and_starting_over_leads_there(visit):
-    page = visit("/surface?symbol=SIMX")
-    page.wait_for_function(DRAWN)
-    near = page.evaluate(DISTANCE)
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.reload()
-    page.wait_for_function(DRAWN)
-    settle(page)
-    far, begun = page.evaluate(DISTANCE), page.evaluate(CAMERA)
-    assert far > 1.3 * near
-    assert _turn(page) != begun
-    page.locator(".st-key-surface_3d [data-title^='Reset camera']").click()
-    page.wait_for_function(f"{CAMERA} === {begun!r}")
     assert page.errors == []
 
 
