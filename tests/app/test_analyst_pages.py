@@ -20,6 +20,7 @@ from app.queries.times import rfc3339
 from periscope_assets.store.postgres import PostgresStore
 from periscope_assets.transforms.surfaces.served import served_of
 from tests.app import simulated_desk as desk
+from tests.app.drawn import drawn
 from tests.conftest import emptied
 
 NIGHTLY = os.environ.get("PERISCOPE_NIGHTLY") == "1"
@@ -84,7 +85,7 @@ def figure(test: AppTest, label: str) -> str:
 
 
 def figures_drawn(test: AppTest) -> int:
-    return len(test.get("plotly_chart"))
+    return len(drawn(test))
 
 
 def test_the_board_shows_change_trend_and_what_is_ahead(queries):
@@ -234,7 +235,7 @@ def link_of(test: AppTest) -> dict[str, str]:
 
 def content(test: AppTest) -> tuple:
     figures = [(each.label, each.value) for each in test.metric]
-    charts = [each.proto.spec for each in test.get("plotly_chart")]
+    charts = [each["figure"] for each in drawn(test)]
     return figures, charts, [each.value.to_csv() for each in test.dataframe]
 
 

@@ -51,7 +51,7 @@ QUIET = """(() => {
   const all = (what) => [...document.querySelectorAll(what)];
   return document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
     && all('[data-testid=stSkeleton]').length === 0
-    && all('[data-testid=stPlotlyChart]').every((each) => each.querySelector('.js-plotly-plot .main-svg'))
+    && all('.periscope-figure').every((each) => each.querySelector('.js-plotly-plot .main-svg'))
     && all('[data-testid=stDataFrame]').every((each) => each.querySelector('canvas'));
 })()"""
 RESTING = (

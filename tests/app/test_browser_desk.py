@@ -38,7 +38,7 @@ PAGES = {
 READY = """(() => {
   const all = (what) => [...document.querySelectorAll(what)];
   return all('[data-testid=stHeading]').length > 0 && all('[data-testid=stSkeleton]').length === 0
-    && all('[data-testid=stPlotlyChart]').every((each) => each.querySelector('.xaxislayer-above'))
+    && all('.periscope-figure').every((each) => each.querySelector('.xaxislayer-above'))
     && all('[data-testid=stDataFrame]').every((each) => each.querySelector('canvas'))
     && document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning';
 })()"""
