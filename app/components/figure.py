@@ -37,10 +37,12 @@ function load() {
   return library;
 }
 
-function button(Plotly) {
-  const click = (place) => document.fullscreenElement ? document.exitFullscreen() : place.requestFullscreen();
-  return {name: "Fullscreen", title: "Fullscreen", icon: Plotly.Icons.autoscale, click};
-}
+// One object: a configuration that differs makes a new figure.
+const fullscreen = {
+  name: "Fullscreen",
+  title: "Fullscreen",
+  click: (place) => document.fullscreenElement ? document.exitFullscreen() : place.requestFullscreen(),
+};
 
 async function draw(place, state) {
   const [width, height] = [place.clientWidth, place.clientHeight];
@@ -48,7 +50,8 @@ async function draw(place, state) {
   const Plotly = await load();
   if (state.drawn !== state.wanted) {
     const {data, layout} = JSON.parse(state.wanted);
-    const config = {...state.config, modeBarButtonsToAdd: [button(Plotly)]};
+    fullscreen.icon = Plotly.Icons.autoscale;
+    const config = {...state.config, modeBarButtonsToAdd: [fullscreen]};
     state.drawn = state.wanted;
     await Plotly.react(place, data, {...layout, width, height}, config);
   } else if (width !== state.size?.[0] || height !== state.size?.[1]) {
