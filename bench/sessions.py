@@ -144,7 +144,7 @@ def measure(settings: Settings, symbols: Sequence[str], sessions: int, pages: in
     drawn = sum((session.drawn for session in walked), Counter())
     print(
         f"{sessions} sessions, {len(spent)} pages of {len(symbols)} symbols, {os.cpu_count()} cores: "
-        f"{drawn['plotly_chart']:,} figures, {drawn['dataframe']:,} tables"
+        f"{drawn['bidi_component']:,} figures, {drawn['dataframe']:,} tables"
     )
     print(f"server process: {before:,.0f} MB before, {peak:,.0f} MB at its peak, {after:,.0f} MB at the end")
     middle = statistics.median(spent)
