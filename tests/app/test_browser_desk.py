@@ -159,6 +159,7 @@ def test_a_signal_is_opened_and_acknowledged(visit, url):
     page.wait_for_function(READY)
     _choose(page, "Signal", "2.")
     page.wait_for_url("**signal=*")
+    page.wait_for_function(READY)
     page.get_by_label("Note").fill("on it")
     page.get_by_role("button", name="Acknowledge").click()
     page.get_by_text("Acknowledged by local").wait_for()
