@@ -1,7 +1,8 @@
-"""The analyst app from outside: first paint, page switch, redraw of the surface; and its queries.
+"""The analyst app from outside: first paint, page switch, redraw of the surface; its queries; many sessions.
 
-Against a running app (``periscope up`` or ``demo``), on the store of the same home:
-``PERISCOPE_HOME=... python bench/screen.py --url http://127.0.0.1:8501 --symbol SIMX``
+On the store of a home, against an app that runs on it (``periscope up`` or ``demo``); for ``sessions`` this
+starts an app of its own, whose process has served nobody yet:
+``PERISCOPE_HOME=... python -m bench.screen --url http://127.0.0.1:8501 --symbol SIMX [--only sessions]``
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ HEADING = "document.querySelector('[data-testid=stHeading]')?.innerText.startsWi
 AXIS = "document.querySelector('.js-plotly-plot')?._fullLayout?.scene?.xaxis?.title?.text.startsWith({!r})"
 PAGES = ("Surface", "Term structure", "Heston", "Overview")
 AXES = {"strike": "strike", "delta": "call delta"}
+PARTS = ("queries", "browser", "sessions")
 
 
 def main() -> None:
@@ -25,10 +27,17 @@ def main() -> None:
     parser.add_argument("--url", default="http://127.0.0.1:8501")
     parser.add_argument("--symbol", default="SIMX")
     parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--sessions", type=int, default=30)
+    parser.add_argument("--pages", type=int, default=9, help="that each session opens")
+    parser.add_argument("--only", default=",".join(PARTS), help="of " + ", ".join(PARTS))
     asked = parser.parse_args()
-    queries(asked.symbol, asked.times)
-    if Path(CHROMIUM).exists():
+    parts = asked.only.split(",")
+    if "queries" in parts:
+        queries(asked.symbol, asked.times)
+    if "browser" in parts and Path(CHROMIUM).exists():
         screen(asked.url, asked.symbol, asked.times)
+    if "sessions" in parts:
+        many_sessions(asked.sessions, asked.pages)
 
 
 def report(name: str, seconds: list[float]) -> None:
@@ -63,6 +72,18 @@ def queries(symbol: str, times: int) -> None:
     for name, call in asked.items():
         call()
         report(f"query, nothing remembered: {name}", [timed(call) for _ in range(times)])
+
+
+def many_sessions(sessions: int, pages: int) -> None:
+    from app.queries import Queries
+    from app.services.database import database
+    from bench.sessions import measure
+    from periscope_assets.settings import Settings
+    from periscope_assets.store.connect import open_store
+
+    settings = Settings()
+    with database(settings):
+        measure(settings, Queries(open_store(settings)).symbols(), sessions, pages)
 
 
 def screen(url: str, symbol: str, times: int) -> None:

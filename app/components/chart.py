@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from app.components import export
+from app.components import figure as element
 from app.components import numbers as published
 
 UNUSED = [
@@ -49,18 +50,13 @@ def draw(
         Column settings of that table; without them columns are shown as published ones are.
     """
     image = {"format": "png", "scale": 2, "filename": name}
-    st.plotly_chart(
-        figure,
-        theme=None,
-        key=key,
-        config={
-            "displaylogo": False,
-            "displayModeBar": True,
-            "toImageButtonOptions": image,
-            "modeBarButtonsToRemove": UNUSED,
-        },
-        alt=alt,
-    )
+    config = {
+        "displaylogo": False,
+        "displayModeBar": True,
+        "toImageButtonOptions": image,
+        "modeBarButtonsToRemove": UNUSED,
+    }
+    element.show(figure, key=key, alt=alt, config=config)
     if numbers is not None:
         table(numbers, name=name, columns=columns)
 

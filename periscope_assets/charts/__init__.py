@@ -2,7 +2,7 @@
 
 from periscope_assets.charts.density import density
 from periscope_assets.charts.heat import heat_map
-from periscope_assets.charts.models import band_width, contract_errors, disagreement, parameters
+from periscope_assets.charts.models import band_width, contract_errors, disagreement
 from periscope_assets.charts.paths import path
 from periscope_assets.charts.png import smile_png
 from periscope_assets.charts.positioning import by_strike, gamma_by_strike
@@ -23,7 +23,6 @@ __all__ = [
     "disagreement",
     "gamma_by_strike",
     "heat_map",
-    "parameters",
     "path",
     "payoff",
     "scenario_map",

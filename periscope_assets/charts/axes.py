@@ -12,10 +12,11 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class Coordinate:
-    """How one coordinate of the smile is named and printed."""
+    """How one coordinate of the smile is named and printed; `brief` is a title for little room."""
 
     column: str
     title: str
+    brief: str
     tickformat: str
     hover: str
     short: str
@@ -24,10 +25,12 @@ class Coordinate:
 
 COORDINATES: Mapping[str, Coordinate] = MappingProxyType(
     {
-        "log_moneyness": Coordinate("log_moneyness", "log-moneyness k = ln(K/F)", "+.2f", "+.3f", "k"),
-        "strike": Coordinate("strike", "strike K (USD)", ",.6~r", ",.6~r", "K"),
+        "log_moneyness": Coordinate(
+            "log_moneyness", "log-moneyness k = ln(K/F)", "log-moneyness", "+.2f", "+.3f", "k"
+        ),
+        "strike": Coordinate("strike", "strike K (USD)", "strike (USD)", ",.6~r", ",.6~r", "K"),
         "delta": Coordinate(
-            "delta", "call delta (forward, undiscounted)", ".2f", ".2f", "delta", reversed=True
+            "delta", "call delta (forward, undiscounted)", "call delta", ".2f", ".2f", "delta", reversed=True
         ),
     }
 )

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from periscope_assets.charts.axes import coordinate
 from periscope_assets.charts.surface import DAYS_PER_YEAR, LIMIT
-from periscope_assets.charts.theme import DIVERGING, SURFACE_SCALE, template, theme
+from periscope_assets.charts.theme import SURFACE_SCALE, template, theme
 
 
 def heat_map(
@@ -37,7 +37,7 @@ def heat_map(
     title : str
         Of the colours, with their unit.
     differs : bool
-        Whether the value is a difference: white is none, blue below, red above.
+        Whether the value is a difference: blue below none, red above.
     limit : float
         Percent at which a scale of differences ends.
     look : {'light', 'dark'}
@@ -56,7 +56,7 @@ def heat_map(
     days = DAYS_PER_YEAR * rows["tau_years"].to_numpy(np.float64)
     names = [f"{expiry:%d %b %y} {root}" for expiry, root in zip(rows["expiry"], rows["root"], strict=True)]
     scale = (
-        {"colorscale": DIVERGING, "zmin": -limit, "zmax": limit, "zmid": 0.0}
+        {"colorscale": colours.diverging, "zmin": -limit, "zmax": limit, "zmid": 0.0}
         if differs
         else {"colorscale": SURFACE_SCALE}
     )

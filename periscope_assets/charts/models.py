@@ -1,63 +1,19 @@
-"""Figures of model fits: parameters over time, errors by contract, where models disagree.
+"""Figures of model fits: errors by contract, where models disagree.
 
 What belongs here: the figures. What does not: what they show.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from periscope_assets.charts.axes import coordinate
-from periscope_assets.charts.paths import calendar_ticks
-from periscope_assets.charts.theme import DIVERGING, SERIES, SURFACE_SCALE, Theme, faint, template, theme
+from periscope_assets.charts.theme import SURFACE_SCALE, Theme, faint, template, theme
 
-COLUMNS = 3
 MODELS = {"served_iv": "served surface", "svi_iv": "SVI", "essvi_iv": "eSSVI", "heston_iv": "Heston"}
 _DASHES = ("solid", "dash", "dot", "dashdot")
-
-
-def parameters(
-    path: pd.DataFrame, names: Mapping[str, str], *, look: str = "light", uirevision: str = "parameters"
-) -> go.Figure:
-    """Return a small figure for each parameter over time, with bars of two errors.
-
-    Parameters
-    ----------
-    path : DataFrame
-        as_of, and of each parameter a column and one with ``_stderr`` behind it where it has an error.
-    names : mapping of str to str
-        Parameters by column, and what they are called.
-    look : {'light', 'dark'}
-    uirevision : str
-        As long as it stays the same, zoom does.
-    """
-    colours = theme(look)
-    rows = -(-len(names) // COLUMNS)
-    figure = make_subplots(rows, COLUMNS, subplot_titles=list(names.values()), vertical_spacing=0.16)
-    figure.update_layout(
-        template=template(colours), uirevision=uirevision, height=250 * rows, showlegend=False
-    )
-    for place, (column, name) in enumerate(names.items()):
-        error = path.get(f"{column}_stderr")
-        bars = None if error is None else {"type": "data", "array": 2.0 * error, "thickness": 1.1, "width": 2}
-        trace = go.Scatter(
-            x=path["as_of"],
-            y=path[column],
-            error_y=bars,
-            mode="lines+markers",
-            marker={"size": 5, "color": colours.call},
-            line={"color": colours.call, "width": 1.4},
-            hovertemplate=f"%{{x|%d %b %Y}}<br>{name} <b>%{{y:.4~r}}</b><extra></extra>",
-        )
-        figure.add_trace(trace, row=place // COLUMNS + 1, col=place % COLUMNS + 1)
-    figure.update_xaxes(**calendar_ticks(path["as_of"]))
-    figure.update_annotations(font={"size": 13, "color": colours.text})
-    return figure
 
 
 def contract_errors(
@@ -99,7 +55,7 @@ def contract_errors(
                 "symbol": "square",
                 "size": 8,
                 "color": points,
-                "colorscale": DIVERGING,
+                "colorscale": colours.diverging,
                 "cmin": -limit,
                 "cmax": limit,
                 "line": {"width": 0.5, "color": colours.refused},
@@ -148,7 +104,7 @@ def disagreement(nodes: pd.DataFrame, *, look: str = "light", uirevision: str = 
         )
     )
     for (column, name), colour, dash in zip(
-        MODELS.items(), (colours.line, *SERIES[:3]), _DASHES, strict=True
+        MODELS.items(), (colours.line, *colours.series), _DASHES, strict=True
     ):
         figure.add_trace(
             go.Scatter(

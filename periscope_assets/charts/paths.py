@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pandas as pd
 import plotly.graph_objects as go
 
-from periscope_assets.charts.theme import SERIES, faint, template, theme
+from periscope_assets.charts.theme import faint, template, theme
 
 HEIGHT = 300
 
@@ -47,8 +47,10 @@ def path(
     figure = go.Figure(layout={"template": template(colours), "uirevision": uirevision, "height": HEIGHT})
     if bands is not None and len(times) > 1:
         for low, high, share in (("p05", "p95", 0.10), ("p25", "p75", 0.16)):
-            figure.add_hrect(y0=bands[low], y1=bands[high], fillcolor=faint(SERIES[0], share), line_width=0)
-        figure.add_hline(y=bands["p50"], line={"color": SERIES[0], "dash": "dot", "width": 1.2})
+            figure.add_hrect(
+                y0=bands[low], y1=bands[high], fillcolor=faint(colours.series[0], share), line_width=0
+            )
+        figure.add_hline(y=bands["p50"], line={"color": colours.series[0], "dash": "dot", "width": 1.2})
     bars = None if errors is None else {"type": "data", "array": 2.0 * errors, "thickness": 1.1, "width": 2}
     figure.add_trace(
         go.Scatter(
@@ -68,8 +70,8 @@ def path(
 
 
 def calendar_ticks(times: pd.Series) -> dict[str, object]:
-    """Return ticks of whole days where there are few, or Plotly would name hours."""
-    days = times.dt.normalize().drop_duplicates()
+    """Return a tick at the last point of each day where there are few, or Plotly would name hours."""
+    days = times.groupby(times.dt.normalize()).max()
     if len(days) <= 8:
-        return {"tickvals": days.tolist(), "tickformat": "%d %b"}
+        return {"tickvals": days.tolist(), "tickformat": "%-d\n%b"}
     return {"tickformat": "%d %b\n%Y"}

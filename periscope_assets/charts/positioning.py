@@ -80,13 +80,14 @@ def gamma_by_strike(
         figure.add_trace(
             go.Bar(
                 x=strikes["strike"][mask], y=money[mask], name=label, marker={"color": colour},
-                hovertemplate=f"<b>{label}</b> K %{{x:,.6~g}}<br><b>%{{y:+,.3s}} USD</b> per 1 %"
+                customdata=money[mask] / 1e6,
+                hovertemplate=f"<b>{label}</b> K %{{x:,.6~g}}<br><b>%{{customdata:+,.4~g}} M USD</b> per 1 %"
                 "<extra></extra>",
             )
         )  # fmt: skip
     _placed(figure, strikes["strike"], spot, None, look)
     figure.update_layout(barmode="relative", bargap=0.15)
-    figure.update_yaxes(title_text="gamma exposure (USD per 1 % move)", tickformat=",.3~s")
+    figure.update_yaxes(title_text="gamma exposure (USD per 1 % move)", exponentformat="B")
     return figure
 
 
@@ -102,4 +103,4 @@ def _placed(
             step = float(inside.drop_duplicates().sort_values().diff().median())
             figure.update_xaxes(range=[float(inside.min()) - step, float(inside.max()) + step])
     if max_pain is not None:
-        vertical(figure, max_pain, "max pain", colours, dash="dash", low=True)
+        vertical(figure, max_pain, "max pain", colours, dash="dash", beside="right")

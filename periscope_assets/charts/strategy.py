@@ -56,7 +56,14 @@ def payoff(
     vertical(figure, spot, "spot", colours, dash="dot")
     for place in break_evens:
         if x.min() <= place <= x.max():
-            vertical(figure, place, f"{place:,.6g}", colours, dash="dash", low=True)
+            vertical(
+                figure,
+                place,
+                f"{place:,.6g}",
+                colours,
+                dash="dash",
+                beside="left" if place < spot else "right",
+            )
     figure.update_xaxes(title_text="spot (USD)", tickformat=",.6~g", range=[x.min(), x.max()])
     figure.update_yaxes(title_text="profit (USD)", tickformat=_MONEY)
     top = 3.0 * float(profile["density"].max() or 1.0)
@@ -99,18 +106,12 @@ def scenario_map(
             z=worth,
             customdata=np.tile(spots.to_numpy(), (len(grid), 1)),
             zmin=-bound, zmax=bound,
-            colorscale=[[0.0, colours.put], [0.5, colours.panel], [1.0, colours.call]],
-            texttemplate="%{z:,.3~s}",
-            textfont={"size": 12},
+            colorscale=colours.cells,
+            showscale=False,
+            texttemplate="%{z:,.2~s}",
+            textfont={"size": 11, "color": colours.text},
             hovertemplate="spot %{customdata:,.2f} (%{x})<br>vol %{y}<br>profit <b>%{z:+,.0f} USD</b>"
             "<extra></extra>",
-            colorbar={
-                "title": {
-                    "text": "profit (USD)", "side": "right", "font": {"size": 12, "color": colours.muted}
-                },
-                "tickfont": {"size": 11, "color": colours.muted},
-                "thickness": 10, "outlinewidth": 0, "tickformat": ",.2s",
-            },
             xgap=1, ygap=1,
         )
     )  # fmt: skip

@@ -13,11 +13,14 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from periscope_assets.charts.axes import Coordinate, coordinate, tenor_ticks
-from periscope_assets.charts.theme import DIVERGING, SURFACE_SCALE, Theme, template, theme
+from periscope_assets.charts.theme import SURFACE_SCALE, Theme, template, theme
 
 DAYS_PER_YEAR = 365.0
 LIMIT = 3.0
 """Vol points at which the scale of differences ends."""
+
+CAMERA = {"eye": {"x": 1.15, "y": -2.15, "z": 0.9}, "center": {"x": -0.1, "y": 0.0, "z": -0.25}}
+"""Where the reader begins. Part of the template, for the button that starts over leads to what that says."""
 
 FEW = 15
 HOVER = (
@@ -69,27 +72,28 @@ def surface_3d(
     mesh = {name: _mesh(grid, name) for name in names | ({shade.column} if shade else set())}
     days, vols = mesh["tau_years"] * DAYS_PER_YEAR, 100.0 * mesh["iv"]
     figure = go.Figure(layout={"template": template(colours), "uirevision": uirevision, "height": 560})
+    figure.layout.template.layout.scene.camera = CAMERA
     figure.add_trace(_sheet(axis, mesh[axis.column], days, vols, colours))
     if shade is not None:
-        figure.data[0].update(shading(mesh[shade.column], vols, shade))
+        figure.data[0].update(shading(mesh[shade.column], vols, shade, colours))
     figure.add_trace(_ribs(mesh[axis.column], days, vols, _notes(grid, mesh), colours))
     figure.update_layout(scene=_scene(axis, days), scene_uirevision=uirevision)
     return figure
 
 
-def shading(values: Floats, heights: Floats, shade: Shade) -> dict[str, object]:
+def shading(values: Floats, heights: Floats, shade: Shade, colours: Theme) -> dict[str, object]:
     """Return what colours a sheet by values, decimals, on a scale of fixed ends."""
     points = 100.0 * values
     texts = [[f"{shade.title} {value:+.2f}" for value in row] for row in points]
     return {
         "z": np.where(np.isfinite(points), heights, np.nan),
         "surfacecolor": points,
-        "colorscale": DIVERGING,
+        "colorscale": colours.diverging,
         "cmin": -LIMIT,
         "cmax": LIMIT,
         "text": texts,
         "hovertemplate": "IV <b>%{z:.2f} %</b><br>%{text} vol points<extra></extra>",
-        "colorbar_title_text": shade.title,
+        "colorbar_title_text": f"{shade.title} (vol points)",
     }
 
 
@@ -124,8 +128,10 @@ def _sheet(axis: Coordinate, x: Floats, days: Floats, vols: Floats, colours: The
             "title": {"text": "IV (%)", "side": "top", "font": {"size": 12, "color": colours.muted}},
             "tickfont": {"size": 11, "color": colours.muted},
             "thickness": 10,
-            "len": 0.55,
-            "x": 1.0,
+            "orientation": "h",
+            "len": 0.6,
+            "y": 0.0,
+            "yanchor": "bottom",
             "outlinewidth": 0,
         },
         name="implied vol",
@@ -152,13 +158,12 @@ def _scene(axis: Coordinate, days: Floats) -> dict[str, object]:
     ticks, names = tenor_ticks(float(days.min()), float(days.max()))
     return {
         "xaxis": {
-            "title": {"text": axis.title},
+            "title": {"text": axis.brief},
             "tickformat": axis.tickformat,
             "autorange": "reversed" if axis.reversed else True,
         },
-        "yaxis": {"title": {"text": "time to expiry"}, "type": "log", "tickvals": ticks, "ticktext": names},
+        "yaxis": {"title": {"text": "expiry in"}, "type": "log", "tickvals": ticks, "ticktext": names},
         "zaxis": {"title": {"text": "implied vol (%)"}, "tickformat": ",.4~r"},
         "aspectmode": "manual",
         "aspectratio": {"x": 1.3, "y": 1.3, "z": 0.75},
-        "camera": {"eye": {"x": 1.15, "y": -2.15, "z": 0.9}, "center": {"x": -0.06, "y": 0.0, "z": -0.25}},
     }

@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from periscope_assets.charts.axes import tenor_ticks
-from periscope_assets.charts.theme import SERIES, Theme, faint, template, theme
+from periscope_assets.charts.theme import Theme, faint, template, theme
 
 HEIGHT, TALL = 420, 620
 LEAST_DAYS = 1.0
@@ -43,13 +43,13 @@ def term_structure(
     colours = theme(look)
     figure = _figure(colours, uirevision)
     figure.add_trace(_points(expiries, "atm_iv", "ATM by expiry, ± 2σ", colours.line))
-    figure.add_trace(_line(tenors, "variance_iv", "variance-swap vol", SERIES[1], dash="dash"))
+    figure.add_trace(_line(tenors, "variance_iv", "variance-swap vol", colours.series[1], dash="dash"))
     quiet = expiries[expiries["quiet_iv"].notna()]
     if len(quiet):
-        figure.add_trace(_line(quiet, "quiet_iv", "ATM without events", SERIES[2], dash="dot"))
+        figure.add_trace(_line(quiet, "quiet_iv", "ATM without events", colours.series[2], dash="dot"))
     apart = expiries[expiries["tenor_days"].diff().fillna(LEAST_DAYS) >= LEAST_DAYS]
     between = "forward vol from the expiry before"
-    figure.add_trace(_line(apart, "forward_iv", between, SERIES[0], shape="vh"))
+    figure.add_trace(_line(apart, "forward_iv", between, colours.series[0], shape="vh"))
     _mark(figure, events, [*expiries["tenor_days"], *tenors["tenor_days"]], colours)
     _days(figure, [*expiries["tenor_days"], *tenors["tenor_days"]])
     figure.update_yaxes(title_text="vol (%)", tickformat=",.4~r")
@@ -70,10 +70,11 @@ def skew_by_tenor(
     uirevision : str
         As long as it stays the same, zoom does.
     """
-    figure = _figure(theme(look), uirevision).update_layout(height=TALL)
+    colours = theme(look)
+    figure = _figure(colours, uirevision).update_layout(height=TALL)
     for column, name, colour in (
-        (f"rr_{delta}", "risk reversal", SERIES[0]),
-        (f"bf_{delta}", "butterfly", SERIES[1]),
+        (f"rr_{delta}", "risk reversal", colours.series[0]),
+        (f"bf_{delta}", "butterfly", colours.series[1]),
     ):
         figure.add_trace(_points(expiries, column, f"{delta}Δ {name}, ± 2σ", colour, sign="+", lines=True))
     _days(figure, expiries["tenor_days"].tolist())
@@ -103,9 +104,9 @@ def cone(
         ("q10", "q90", "10 to 90 %", 0.16),
         ("q25", "q75", "25 to 75 %", 0.24),
     ):
-        figure.add_trace(_band(spread, low, high, name, faint(SERIES[0], share)))
-    figure.add_trace(_line(spread, "median", "median realised", SERIES[0], dash="dot"))
-    figure.add_trace(_line(spread, "latest", "realised now", SERIES[1], mode="lines+markers"))
+        figure.add_trace(_band(spread, low, high, name, faint(colours.series[0], share)))
+    figure.add_trace(_line(spread, "median", "median realised", colours.series[0], dash="dot"))
+    figure.add_trace(_line(spread, "latest", "realised now", colours.series[1], mode="lines+markers"))
     shown = tenors[tenors["tenor_days"] <= 1.1 * spread["tenor_days"].max()] if len(spread) else tenors
     figure.add_trace(_line(shown, "atm_iv", "implied ATM now", colours.line, mode="lines+markers"))
     _days(figure, spread["tenor_days"].tolist())

@@ -14,11 +14,7 @@ FONT = '"Source Sans", "Source Sans 3", system-ui, sans-serif'
 SURFACE_SCALE = "Viridis"
 """Sequential in lightness, so it reads the same in every kind of colour vision and in grey."""
 
-DIVERGING = ((0.0, "#2166ac"), (0.5, "#f7f7f7"), (1.0, "#b2182b"))
-"""Blue over white to red, ColorBrewer's RdBu, which stay apart in every colour vision."""
-
-SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00")
-"""Okabe and Ito's (2008) colours that read on light and dark."""
+Scale = tuple[tuple[float, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +26,13 @@ class Theme:
     name : {'light', 'dark'}
     text, muted, grid, line, call, put, refused, panel : str
         CSS colours. Blue and orange are Okabe and Ito's (2008), which stay apart in every colour vision.
+    series : tuple of str
+        Lines that are told apart: more of Okabe and Ito's colours.
+    diverging : tuple of (float, str)
+        Below none, none, above it: blue to red, as in ColorBrewer's RdBu; the middle is quiet on the page and
+        stands out from it.
+    cells : tuple of (float, str)
+        The same for cells with a number in them, loss to gain: text reads on all of it.
     """
 
     name: str
@@ -41,10 +44,23 @@ class Theme:
     put: str
     refused: str
     panel: str
+    series: tuple[str, ...]
+    diverging: Scale
+    cells: Scale
 
 
-LIGHT = Theme("light", "#1b2733", "#5b6b7b", "#e3e8ee", "#14202b", "#0072b2", "#d55e00", "#9aa5b1", "#ffffff")
-DARK = Theme("dark", "#e6edf3", "#9fb0c0", "#2a3644", "#f5f7fa", "#56b4e9", "#e69f00", "#6b7a89", "#151c25")
+LIGHT = Theme(
+    *("light", "#1b2733", "#5b6b7b", "#e3e8ee", "#14202b", "#0072b2", "#d55e00", "#9aa5b1", "#ffffff"),
+    series=("#0072b2", "#d55e00", "#009e73"),
+    diverging=((0.0, "#2166ac"), (0.5, "#f0f2f4"), (1.0, "#b2182b")),
+    cells=((0.0, "#e98a4b"), (0.5, "#ffffff"), (1.0, "#5aa9dd")),
+)
+DARK = Theme(
+    *("dark", "#e6edf3", "#9fb0c0", "#2a3644", "#f5f7fa", "#56b4e9", "#e69f00", "#6b7a89", "#151c25"),
+    series=("#56b4e9", "#e8702a", "#1fbf92"),
+    diverging=((0.0, "#4aa8f0"), (0.5, "#2f3b48"), (1.0, "#f0655a")),
+    cells=((0.0, "#945a00"), (0.5, "#151c25"), (1.0, "#1f6fa8")),
+)
 
 
 def theme(name: str) -> Theme:
@@ -86,7 +102,7 @@ def template(look: Theme) -> go.layout.Template:
         font={"family": FONT, "color": look.text, "size": 13},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        margin={"l": 8, "r": 8, "t": 34, "b": 8},
+        margin={"l": 8, "r": 16, "t": 34, "b": 8},
         hoverlabel={
             "bgcolor": look.panel,
             "bordercolor": look.muted,

@@ -20,6 +20,7 @@ from app.queries.times import rfc3339
 from periscope_assets.store.postgres import PostgresStore
 from periscope_assets.transforms.surfaces.served import served_of
 from tests.app import simulated_desk as desk
+from tests.app.drawn import drawn
 from tests.conftest import emptied
 
 NIGHTLY = os.environ.get("PERISCOPE_NIGHTLY") == "1"
@@ -84,7 +85,7 @@ def figure(test: AppTest, label: str) -> str:
 
 
 def figures_drawn(test: AppTest) -> int:
-    return len(test.get("plotly_chart"))
+    return len(drawn(test))
 
 
 def test_the_board_shows_change_trend_and_what_is_ahead(queries):
@@ -181,7 +182,7 @@ def test_heston_shows_parameters_with_errors_and_what_they_do_over_time(queries)
     assert float(figure(test, "ρ")) == pytest.approx(row["rho"], abs=10 * row["rho_stderr"])
     ratio = 2 * row["kappa"] * row["theta"] / row["sigma"] ** 2
     assert figure(test, "Feller ratio") == f"{ratio:.2f}"
-    assert figures_drawn(test) == 4
+    assert figures_drawn(test) == 9
     history = having(opened("heston", "heston_SIMX", symbol=desk.SYMBOL), "kappa")
     assert len(history) == len(desk.SESSIONS)
 
@@ -234,7 +235,7 @@ def link_of(test: AppTest) -> dict[str, str]:
 
 def content(test: AppTest) -> tuple:
     figures = [(each.label, each.value) for each in test.metric]
-    charts = [each.proto.spec for each in test.get("plotly_chart")]
+    charts = [each["figure"] for each in drawn(test)]
     return figures, charts, [each.value.to_csv() for each in test.dataframe]
 
 

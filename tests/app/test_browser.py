@@ -1,4 +1,4 @@
-"""The analyst's pages in a real browser: light and dark, mouse and keyboard, a camera that stays."""
+"""The analyst's pages in a real browser: light and dark, mouse and keyboard, camera and zoom that stay."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ QUIET = """(() => {
   const all = (what) => [...document.querySelectorAll(what)];
   return document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
     && all('[data-testid=stSkeleton]').length === 0
-    && all('[data-testid=stPlotlyChart]').every((each) => each.querySelector('.js-plotly-plot .main-svg'))
+    && all('.periscope-figure').every((each) => each.querySelector('.js-plotly-plot .main-svg'))
     && all('[data-testid=stDataFrame]').every((each) => each.querySelector('canvas'));
 })()"""
 RESTING = (
@@ -59,6 +59,8 @@ RESTING = (
 )
 WIDTH = "document.documentElement.scrollWidth"
 GROUND = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+SMILE = "document.querySelector('.st-key-smile .js-plotly-plot')?._fullLayout"
+RANGES = f"JSON.stringify([{SMILE}?.xaxis.range, {SMILE}?.yaxis.range])"
 SCROLLED = "document.querySelector('[data-testid=stMain]').scrollTop"
 PROBES = "/_stcore/"
 PAGES = {
@@ -275,6 +277,50 @@ def test_the_camera_survives_another_colour_another_axis_and_another_date(visit,
     assert page.errors == []
 
 
+def test_the_zoom_survives_refreshes_until_it_is_undone(visit, store):
+    page = visit("/surface?symbol=SIMX")
+    page.wait_for_function(DRAWN)
+    settle(page)
+    whole = page.evaluate(RANGES)
+    zoomed = _zoom(page)
+    assert zoomed != whole
+    for count in (1, 2):
+        _publish_without(store, count)
+        page.get_by_text(stamp(store.watermark())).first.wait_for()
+        settle(page)
+        page.wait_for_function(f"{RANGES} === {zoomed!r}")
+    page.mouse.dblclick(*_middle(page))
+    page.wait_for_function(f"{RANGES} === {whole!r}")
+    _publish_without(store, 1)
+    page.get_by_text(stamp(store.watermark())).first.wait_for()
+    settle(page)
+    page.wait_for_function(f"{RANGES} === {whole!r}")
+    assert page.errors == []
+
+
+def _zoom(page, attempts: int = 8) -> str:
+    """Drag a box over the smile until its ranges change: a drag that meets a redraw is lost."""
+    before = page.evaluate(RANGES)
+    for _ in range(attempts):
+        x, y = _middle(page)
+        page.mouse.move(x - 80, y - 80)
+        page.mouse.down()
+        page.mouse.move(x + 80, y + 80, steps=6)
+        page.mouse.up()
+        with contextlib.suppress(page.timeout_error):
+            page.wait_for_function(f"{RANGES} !== {before!r}", timeout=10_000)
+            return page.evaluate(RANGES)
+    pytest.fail(f"the smile was not zoomed in {attempts} drags")
+
+
+def _middle(page) -> tuple[float, float]:
+    """Bring the smile into sight and return its middle."""
+    plot = page.locator(".st-key-smile .nsewdrag").first
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
 def _publish_without(store, count: int) -> int:
     """Publish the last surface anew without its last expiries; return how many are left."""
     (whole,) = desk.drafts(revision=f"refresh-{time.time_ns()}", only=("vol_surface",))
@@ -320,9 +366,10 @@ def _turn(page, attempts: int = 8) -> str:
     before = page.evaluate(CAMERA)
     for _ in range(attempts):
         box = page.locator(".js-plotly-plot").first.bounding_box()
-        page.mouse.move(box["x"] + 250, box["y"] + 280)
+        x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(x, y)
         page.mouse.down()
-        page.mouse.move(box["x"] + 330, box["y"] + 280, steps=6)
+        page.mouse.move(x + 80, y, steps=6)
         page.mouse.up()
         with contextlib.suppress(page.timeout_error):
             page.wait_for_function(f"{SCENE} && {CAMERA} !== {before!r}", timeout=10_000)

@@ -38,7 +38,7 @@ PAGES = {
 READY = """(() => {
   const all = (what) => [...document.querySelectorAll(what)];
   return all('[data-testid=stHeading]').length > 0 && all('[data-testid=stSkeleton]').length === 0
-    && all('[data-testid=stPlotlyChart]').every((each) => each.querySelector('.xaxislayer-above'))
+    && all('.periscope-figure').every((each) => each.querySelector('.xaxislayer-above'))
     && all('[data-testid=stDataFrame]').every((each) => each.querySelector('canvas'))
     && document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning';
 })()"""
@@ -159,6 +159,7 @@ def test_a_signal_is_opened_and_acknowledged(visit, url):
     page.wait_for_function(READY)
     _choose(page, "Signal", "2.")
     page.wait_for_url("**signal=*")
+    page.wait_for_function(READY)
     page.get_by_label("Note").fill("on it")
     page.get_by_role("button", name="Acknowledge").click()
     page.get_by_text("Acknowledged by local").wait_for()

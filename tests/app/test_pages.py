@@ -15,6 +15,7 @@ from app.queries.times import rfc3339
 from app.state import permalink
 from periscope_assets.store.repository import Draft
 from tests.app import market
+from tests.app.drawn import drawn
 
 MAIN = Path(__file__).resolve().parents[2] / "app" / "main.py"
 
@@ -91,7 +92,7 @@ def test_surface_page_shows_the_published_numbers(opened):
     assert figure(page, "Quotes").endswith(f"of {Queries(opened).chain('SPX').quality['n_raw']:,}")
     assert answer.version[:12] in texts(page)
     assert "Fri 02 Jan 2026 16:00 New York (21:00 UTC)" in texts(page)
-    assert len(page.get("plotly_chart")) == 2
+    assert len(drawn(page)) == 2
 
 
 def test_surface_page_writes_its_state_into_the_url(opened):

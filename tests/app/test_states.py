@@ -13,6 +13,7 @@ from app.queries import StoreUnavailableError
 from periscope_assets.store.people import People
 from periscope_assets.store.postgres import PostgresStore
 from tests.app import desk, market
+from tests.app.drawn import drawn
 from tests.conftest import emptied
 
 SYMBOL_PAGES = ("surface", "term", "heston", "signals", "strategy", "positioning", "health")
@@ -95,7 +96,7 @@ def test_with_data_it_shows_numbers_and_no_complaint(opened, page):
 def test_every_chart_has_words_and_a_table_for_who_can_not_see_it(opened, page, state):
     opened("full")
     test = run(page, symbol="SPX", **state)
-    charts = [each.proto.alt for each in test.get("plotly_chart")]
+    charts = [each["alt"] for each in drawn(test)]
     assert all(len(alt) > 20 for alt in charts)
     assert len(set(charts)) == len(charts)
     tables = len(test.dataframe) + sum(each.label.startswith("Numbers") for each in test.expander)

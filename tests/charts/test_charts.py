@@ -121,14 +121,17 @@ def _luminance(colour: str) -> float:
     return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
+def _contrast(one: str, other: str) -> float:
+    high, low = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
 @pytest.mark.parametrize("look", [LIGHT, DARK], ids=lambda look: look.name)
 def test_text_and_marks_stand_out_from_the_page(look):
-    page = _luminance(look.panel)
-
-    def contrast(colour):
-        high, low = sorted((_luminance(colour), page), reverse=True)
-        return (high + 0.05) / (low + 0.05)
-
-    assert contrast(look.text) >= 7
-    assert contrast(look.muted) >= 4.5
-    assert min(contrast(look.call), contrast(look.put), contrast(look.line)) >= 3
+    assert _contrast(look.text, look.panel) >= 7
+    assert _contrast(look.muted, look.panel) >= 4.5
+    for colour in (look.call, look.put, look.line, *look.series):
+        assert _contrast(colour, look.panel) >= 3
+    assert min(_contrast(look.text, colour) for _, colour in look.cells) >= 4.5
+    (_, below), (_, none), (_, above) = look.diverging
+    assert _contrast(none, look.panel) < 2 < min(_contrast(below, none), _contrast(above, none))

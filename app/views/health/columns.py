@@ -11,7 +11,7 @@ import streamlit as st
 
 _column = st.column_config
 _RUN = _column.LinkColumn(
-    "Run", display_text="open in Dagster", help="The Dagster run that published it; empty where none did."
+    "Run", display_text="Dagster", help="The Dagster run that published it; empty where none did."
 )
 _TIME = "YYYY-MM-DD HH:mm"
 

@@ -139,7 +139,11 @@ def vendor(queries: Queries, scope: Scope) -> None:
             f"{len(contracts):,} of {total:,}",
             "Out-of-the-money contracts with both vols.",
         ),
-        ("Median difference", f"{apart.median():+.1f} bps", "Vendor less ours, vol bps: 1 is 0.01 % of vol."),
+        (
+            "Median difference",
+            f"{apart.median():+z.1f} bps",
+            "Vendor less ours, vol bps: 1 is 0.01 % of vol.",
+        ),
         ("Median |difference|", f"{apart.abs().median():.1f} bps", "Of absolute differences."),
         (
             "Inside our bid-ask",

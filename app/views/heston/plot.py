@@ -12,13 +12,19 @@ from app.views.heston.data import PARAMETERS, Page
 from periscope_assets import charts
 
 
-def path_figure(page: Page, look: str) -> go.Figure:
-    """Return the parameters over time."""
+def path_figure(page: Page, column: str, look: str) -> go.Figure:
+    """Return one parameter over time."""
     stamps = tuple(page.history["publication_id"].tolist())
     return kept(
-        ("heston path", page.fit.symbol, stamps, look),
-        lambda: charts.parameters(
-            page.history, PARAMETERS, look=look, uirevision=f"parameters-{page.fit.symbol}"
+        ("heston path", page.fit.symbol, stamps, column, look),
+        lambda: charts.path(
+            page.history["as_of"],
+            page.history[column],
+            page.history.get(f"{column}_stderr"),
+            title=PARAMETERS[column],
+            tickformat=".4~r",
+            look=look,
+            uirevision=f"{column}-{page.fit.symbol}",
         ),
     )
 

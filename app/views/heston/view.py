@@ -15,6 +15,8 @@ from app.views.heston import data, plot, setup
 
 FIGURE_WIDTH = 115
 BAND_DAYS = 30.0
+ABREAST = 3
+"""Figures of parameters beside each other; where the page is narrow they stand below each other."""
 
 
 def render() -> None:
@@ -59,13 +61,17 @@ def _history(page: data.Page) -> None:
         return
     symbol = page.fit.symbol
     st.caption(f"{len(page.history):,} sessions of the last year; bars of two errors.")
-    chart.draw(
-        plot.path_figure(page, look()),
-        key="parameters",
-        alt=f"Heston parameters of {symbol} over time; the numbers are in the table below.",
-        name=f"heston_{symbol}",
-        numbers=page.history,
-    )
+    for start in range(0, len(data.PARAMETERS), ABREAST):
+        names = list(data.PARAMETERS)[start : start + ABREAST]
+        for place, column in zip(st.columns(ABREAST), names, strict=True):
+            with place:
+                chart.draw(
+                    plot.path_figure(page, column, look()),
+                    key=f"path_{column}",
+                    alt=f"{data.PARAMETERS[column]} of {symbol} over time; numbers in the table below.",
+                    name=f"heston_{column}_{symbol}",
+                )
+    chart.table(page.history, name=f"heston_{symbol}")
 
 
 def _errors(page: data.Page) -> None:

@@ -76,7 +76,7 @@ def money(value: float | None) -> str:
     """Return USD in thousands, millions or billions."""
     if value is None:
         return ABSENT
-    for size, unit in ((1e9, "bn"), (1e6, "m"), (1e3, "k")):
+    for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
         if abs(value) >= size:
             return f"{value / size:+,.2f} {unit}"
     return f"{value:+,.0f}"

@@ -17,7 +17,7 @@ def strikes_figure(
 ) -> go.Figure:
     """Return contracts by strike; `marks` are spot and max pain."""
     spot, pain = marks
-    name = f"strikes-{answer.symbol}-{expiry}"
+    name = f"strikes-{answer.symbol}-{expiry}-{count}"
     return kept(
         ("strikes", *_versions(answer), expiry, count, look),
         lambda: charts.by_strike(

@@ -35,7 +35,7 @@ def render() -> None:
 
 
 def _page(queries: Queries, scope: Scope) -> None:
-    row = st.columns([3, 3, 4], vertical_alignment="bottom")
+    row = st.columns([3, 3, 4])
     published = queries.read(
         "skew_metrics", scope.symbol, as_of=scope.as_of, known_at=scope.known_at, version=scope.version
     )

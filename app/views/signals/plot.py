@@ -18,5 +18,5 @@ def record_figure(answer: Answer, basis: str, state: str, look: str) -> go.Figur
     mine = rows[(rows["basis"] == basis) & (rows["signal_state"] == state)]
     return kept(
         ("record", answer.symbol, answer.version, answer.known_at, basis, state, look),
-        lambda: charts.track_record(mine, look=look, name=f"record-{answer.symbol}"),
+        lambda: charts.track_record(mine, look=look, name=f"record-{answer.symbol}-{basis}-{state}"),
     )

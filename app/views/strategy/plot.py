@@ -20,14 +20,17 @@ def payoff_figure(answer: Answer, legs: str, look: str) -> go.Figure:
     evens = frames["break_evens"]["spot"].tolist()
     return kept(
         ("payoff", *_versions(answer), legs, look),
-        lambda: charts.payoff(frames["profile"], evens, spot, look=look, name=f"{answer.symbol}-{legs}"),
+        lambda: charts.payoff(
+            frames["profile"], evens, spot, look=look, name=f"payoff-{answer.symbol}-{legs}"
+        ),
     )
 
 
 def scenario_figure(answer: Answer, rows: pd.DataFrame, legs: str, day: float, look: str) -> go.Figure:
     """Return profit by spot and vol on one day."""
     return kept(
-        ("scenarios", *_versions(answer), legs, day, look), lambda: charts.scenario_map(rows, look=look)
+        ("scenarios", *_versions(answer), legs, day, look),
+        lambda: charts.scenario_map(rows, look=look, name=f"scenarios-{answer.symbol}-{legs}"),
     )
 
 

@@ -84,7 +84,7 @@ def _presets(listed: Sequence[Listing], near: Listing) -> None:
     times = {each.expiry_at.isoformat(): each for each in listed}
     default = list(times).index(near.expiry_at.isoformat())
     chosen = row[1].selectbox(
-        "of expiry", list(times), index=default, key="preset_expiry", format_func=lambda at: name(times[at])
+        "Of expiry", list(times), index=default, key="preset_expiry", format_func=lambda at: name(times[at])
     )
     at = times[str(chosen)]
     row[2].button(

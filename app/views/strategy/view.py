@@ -70,7 +70,7 @@ def _payoff(answer: Answer, line: str) -> None:
 def _scenarios(answer: Answer, line: str) -> None:
     st.subheader("Scenarios", anchor=False)
     st.caption(
-        "Profit after a move of the spot and a shift of all vols; each strike keeps its vol otherwise."
+        "Profit in USD after a move of the spot and a shift of all vols; each strike keeps its vol otherwise."
     )
     day = setup.day(data.days(answer))
     chart.draw(

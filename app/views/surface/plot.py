@@ -52,7 +52,7 @@ def _heat(page: Page, choice: Choice, look: str) -> go.Figure:
         title=title,
         differs=shade is not None,
         look=look,
-        uirevision=f"{page.surface.symbol}-{choice.axis}-{choice.view}",
+        uirevision=f"heat-{page.surface.symbol}-{choice.axis}",
     )
 
 
@@ -65,7 +65,7 @@ def density_figure(page: Page, expiry: str, axis: str, look: str) -> go.Figure:
             density_curve(page.surface, expiry),
             x=place,
             look=look,
-            uirevision=f"{page.surface.symbol}-{expiry}-{place}",
+            uirevision=f"density-{page.surface.symbol}-{expiry}-{place}",
         ),
     )
 
@@ -86,5 +86,5 @@ def _smile(page: Page, expiry: str, axis: str, look: str) -> go.Figure:
         rejected,
         x=axis,
         look=look,
-        uirevision=f"{page.surface.symbol}-{expiry}-{axis}",
+        uirevision=f"smile-{page.surface.symbol}-{expiry}-{axis}",
     )

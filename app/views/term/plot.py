@@ -37,7 +37,10 @@ def skew_figure(page: Page, choice: Choice, look: str) -> go.Figure:
     return kept(
         ("skew", page.skew.version, choice.delta, look),
         lambda: charts.skew_by_tenor(
-            page.expiries, delta=choice.delta, look=look, uirevision=f"skew-{page.skew.symbol}"
+            page.expiries,
+            delta=choice.delta,
+            look=look,
+            uirevision=f"skew-{page.skew.symbol}-{choice.delta}",
         ),
     )
 
