@@ -53,6 +53,7 @@ def draw(
     config = {
         "displaylogo": False,
         "displayModeBar": True,
+        "showSendToCloud": False,
         "toImageButtonOptions": image,
         "modeBarButtonsToRemove": UNUSED,
     }

@@ -52,6 +52,9 @@ async function draw(place, state) {
     const {data, layout} = JSON.parse(state.wanted);
     fullscreen.icon = Plotly.Icons.autoscale;
     const config = {...state.config, modeBarButtonsToAdd: [fullscreen]};
+    // The field of view is as wide as a figure is high: in a narrower one the camera begins farther away.
+    const eye = layout.template?.layout?.scene?.camera?.eye, farther = height / width;
+    if (eye && farther > 1) for (const name in eye) eye[name] *= farther;
     state.drawn = state.wanted;
     await Plotly.react(place, data, {...layout, width, height}, config);
   } else if (width !== state.size?.[0] || height !== state.size?.[1]) {
