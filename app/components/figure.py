@@ -55,6 +55,9 @@ async function draw(place, state) {
     // The field of view is as wide as a figure is high: in a narrower one the camera begins farther away.
     const eye = layout.template?.layout?.scene?.camera?.eye, farther = height / width;
     if (eye && farther > 1) for (const name in eye) eye[name] *= farther;
+    // A scene glides on after the mouse lets it go: what stays is where it is now.
+    const scene = place._fullLayout?.scene?._scene;
+    if (scene?.camera) scene.saveLayout(place.layout);
     state.drawn = state.wanted;
     await Plotly.react(place, data, {...layout, width, height}, config);
   } else if (width !== state.size?.[0] || height !== state.size?.[1]) {
