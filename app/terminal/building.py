@@ -81,7 +81,7 @@ def _compilation_told() -> Iterator[None]:
 
         def on_start(self, event: Event) -> None:  # noqa: ARG002
             if not self.told:
-                say("Compiling the numerical kernels, once for this installation: one to two minutes ...")
+                say("Compiling the numerical kernels, once for this installation: two to three minutes ...")
             self.told = True
 
         def on_end(self, event: Event) -> None:
