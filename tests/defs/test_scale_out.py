@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -9,22 +10,38 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import closing
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
+import pandas as pd
 import pytest
 import yaml
 from dagster_celery.cli import get_validated_config
 
 from periscope_assets.definitions import build_definitions
 from periscope_assets.defs.executors import CELERY_JSON, HEAVY_QUEUE, QUEUE_TAG
+from periscope_assets.pipeline import Pipeline
 from periscope_assets.settings import Settings
+from periscope_assets.sources.opening import open_source
+from periscope_assets.store.connect import open_lake, open_store
+from periscope_assets.store.tables import DATASETS
 from tests.conftest import PROJECT, required
 
 PATIENCE = 120.0
-SATURDAY = "2026-03-21|desk"
+SESSION, SYMBOL = date(2026, 3, 20), "SIMX"
 HEAVY = {"vol_surface", "heston_fit", "sabr_fit"}
-ASSETS = ["raw_chain", "option_quotes", "rate_curve", "forward_curve", "implied_vols", "vol_surface"]
+COMPARED = [
+    "option_quotes",
+    "forward_curve",
+    "implied_vols",
+    "vol_surface",
+    "surface_grid",
+    "heston_fit",
+    "sabr_fit",
+]
+ASSETS = ["raw_chain", "rate_curve", *COMPARED]
 
 
 @pytest.mark.parametrize("kind", ["in_process", "multiprocess", "celery"])
@@ -108,7 +125,7 @@ def test_two_workers_build_a_partition_each_its_queue(redis_url, new_home, pg_se
         "CELERY_TEST_DAGSTER_URL": url.replace("postgresql:", "postgresql+psycopg2:"),
         "PERISCOPE_HOME": str(settings.home),
         "PERISCOPE_DATABASE__URL": settings.database.url.get_secret_value(),
-        "PERISCOPE_UNIVERSES": '{"desk": ["SIMX"]}',
+        "PERISCOPE_UNIVERSES": json.dumps({"desk": [SYMBOL]}),
         "PERISCOPE_EXECUTOR__KIND": "celery",
         "PERISCOPE_EXECUTOR__BROKER_URL": redis_url,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -133,7 +150,7 @@ def test_two_workers_build_a_partition_each_its_queue(redis_url, new_home, pg_se
             done = subprocess.run(
                 [
                     *(sys.executable, "-m", "dagster", "asset", "materialize", "-m"),
-                    *("periscope_assets.definitions", "--select", ",".join(ASSETS), "--partition", SATURDAY),
+                    *("periscope_assets.definitions", "--select", ",".join(ASSETS), "--partition", f"{SESSION}|desk"),
                 ],
                 env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=400,
             )  # fmt: skip
@@ -144,6 +161,12 @@ def test_two_workers_build_a_partition_each_its_queue(redis_url, new_home, pg_se
             assert {name: found.get(name) for name in ASSETS} == {
                 name: HEAVY_QUEUE if name in HEAVY else "dagster" for name in ASSETS
             }
+        alone = new_home(tmp_path / "alone", "celery_alone")
+        with closing(open_store(alone)) as store:
+            pipeline = Pipeline(alone, store, open_lake(alone), open_source(alone.source))
+            for dataset in ASSETS:
+                pipeline.build(dataset, [SYMBOL], SESSION, "alone")
+        _same_rows(rows(settings), rows(alone))
     finally:
         for started, _ in workers:
             os.killpg(started.pid, signal.SIGTERM)
@@ -152,6 +175,23 @@ def test_two_workers_build_a_partition_each_its_queue(redis_url, new_home, pg_se
             except subprocess.TimeoutExpired:
                 os.killpg(started.pid, signal.SIGKILL)
                 started.wait(30)
+
+
+def rows(settings):
+    """What was published, by dataset and table, but for what names the publication."""
+    with closing(open_store(settings)) as store:
+        return {
+            (dataset, table): store.rows(store.head(dataset, SYMBOL), table).drop(columns="publication_id")
+            for dataset in COMPARED
+            for table in DATASETS[dataset]
+        }
+
+
+def _same_rows(found, wanted):
+    assert found.keys() == wanted.keys()
+    for key, frame in wanted.items():
+        pd.testing.assert_frame_equal(found[key], frame, check_exact=True, obj=str(key))
+    assert len(found["vol_surface", "surface_quotes"]) > 500
 
 
 def _instance(folder, environment):
