@@ -114,6 +114,7 @@ def test_two_workers_build_a_partition_each_its_queue(redis_url, new_home, pg_se
     settings = new_home(tmp_path / "home", "celery")
     pg_server.ensure_database("celery_dagster")
     url = pg_server.url("celery_dagster")
+    partition = f"{SESSION}|desk"
     folder = tmp_path / "dagster"
     folder.mkdir()
     (folder / "dagster.yaml").write_text(
@@ -150,7 +151,7 @@ def test_two_workers_build_a_partition_each_its_queue(redis_url, new_home, pg_se
             done = subprocess.run(
                 [
                     *(sys.executable, "-m", "dagster", "asset", "materialize", "-m"),
-                    *("periscope_assets.definitions", "--select", ",".join(ASSETS), "--partition", f"{SESSION}|desk"),
+                    *("periscope_assets.definitions", "--select", ",".join(ASSETS), "--partition", partition),
                 ],
                 env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=400,
             )  # fmt: skip
