@@ -201,13 +201,14 @@ class PortSettings(BaseModel):
     dagster: Port = 3000
     app: Port = 8501
     api: Port = 8000
+    code: Port = 4000
 
     @model_validator(mode="after")
     def _distinct(self) -> PortSettings:
-        if len({self.dagster, self.app, self.api}) < 3:
-            raise ValueError(
-                f"expected three different ports, got dagster {self.dagster}, app {self.app}, api {self.api}"
-            )
+        ports = self.model_dump()
+        if len(set(ports.values())) < len(ports):
+            told = ", ".join(f"{name} {port}" for name, port in ports.items())
+            raise ValueError(f"expected different ports, got {told}")
         return self
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import app
+from app.services.dagster_home import workspace_file
 from periscope_assets.settings import Settings
 
 HOST = "127.0.0.1"
@@ -30,29 +31,32 @@ class Service:
         Arguments of the Python interpreter.
     port : int or None
         Loopback port it listens on; None when it has none.
-    health : str
-        Path that answers 200 once the service is up.
+    health : str or None
+        Path that answers 200 once the service is up; None if it speaks no HTTP: that it listens is enough.
     setting : str
         Environment variable that moves the port.
+    comes_first : bool
+        Whether what is named after it starts only once it answers.
     """
 
     name: str
     title: str
     command: tuple[str, ...]
     port: int | None = None
-    health: str = "/"
+    health: str | None = "/"
     setting: str = ""
+    comes_first: bool = False
 
     @property
     def address(self) -> str | None:
-        """URL for people; None when it has no port."""
-        return None if self.port is None else f"http://{HOST}:{self.port}"
+        """URL for people; None when there is nothing for them."""
+        return None if self.port is None or self.health is None else f"http://{HOST}:{self.port}"
 
 
 def services(settings: Settings) -> tuple[Service, ...]:
     """Return the services of a home in the order in which they start."""
     ports = settings.ports
-    definitions = ("-m", "periscope_assets.definitions")
+    workspace = ("--workspace", str(workspace_file(settings)))
     page = str(Path(app.__file__).with_name("main.py"))
     return (
         Service(
@@ -87,14 +91,26 @@ def services(settings: Settings) -> tuple[Service, ...]:
             "PERISCOPE_PORTS__APP",
         ),
         Service(
+            "dagster-code",
+            "Dagster code",
+            (
+                *("-m", "dagster", "code-server", "start", "--module-name", "periscope_assets.definitions"),
+                *("--host", HOST, "--port", str(ports.code), "--use-python-environment-entry-point"),
+            ),
+            ports.code,
+            None,
+            "PERISCOPE_PORTS__CODE",
+            comes_first=True,
+        ),
+        Service(
             "dagster-webserver",
             "Dagster",
-            ("-m", "dagster_webserver", "--host", HOST, "--port", str(ports.dagster), *definitions),
+            ("-m", "dagster_webserver", "--host", HOST, "--port", str(ports.dagster), *workspace),
             ports.dagster,
             "/server_info",
             "PERISCOPE_PORTS__DAGSTER",
         ),
-        Service("dagster-daemon", "Dagster daemon", ("-m", "dagster._daemon", "run", *definitions)),
+        Service("dagster-daemon", "Dagster daemon", ("-m", "dagster._daemon", "run", *workspace)),
     )
 
 
@@ -131,6 +147,9 @@ def answers(service: Service) -> bool:
     """Whether a service replies 200 on its health path; one without a port needs only to live."""
     if service.port is None:
         return True
+    if service.health is None:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            return probe.connect_ex((HOST, service.port)) == 0
     connection = http.client.HTTPConnection(HOST, service.port, timeout=2.0)
     try:
         connection.request("GET", service.health)

@@ -99,6 +99,8 @@ class Supervisor:
         for service in self._services:
             self._spawn(service)
             self.record(state.STARTING)
+            if service.comes_first and not self._wait_ready(service):
+                return False
         for service in self._services:
             if not self._wait_ready(service):
                 return False

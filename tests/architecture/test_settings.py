@@ -19,7 +19,7 @@ from periscope_assets.store.connect import open_lake
     [
         ("PERISCOPE_PORTS__API", "0", "greater than or equal to 1"),
         ("PERISCOPE_PORTS__API", "70000", "less than or equal to 65535"),
-        ("PERISCOPE_PORTS__API", "3000", "three different ports"),
+        ("PERISCOPE_PORTS__API", "3000", "expected different ports"),
         ("PERISCOPE_RATES__ZERO_RATES", '{"nan": 0.05}', "at least one tenor"),
         ("PERISCOPE_RATES__ZERO_RATES", '{"inf": 0.05}', "at least one tenor"),
         ("PERISCOPE_FIRST_DATE", "9999-01-01", "up to today"),

@@ -85,13 +85,14 @@ class Periscope:
 
 def free_ports() -> dict[str, str]:
     """Return settings that put each service on a port nobody uses."""
-    sockets = [socket.socket() for _ in SERVICES]
+    names = (*SERVICES, "CODE")
+    sockets = [socket.socket() for _ in names]
     try:
         for one in sockets:
             one.bind(("127.0.0.1", 0))
         return {
             f"PERISCOPE_PORTS__{name}": str(one.getsockname()[1])
-            for name, one in zip(SERVICES, sockets, strict=True)
+            for name, one in zip(names, sockets, strict=True)
         }
     finally:
         for one in sockets:
