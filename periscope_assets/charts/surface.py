@@ -24,11 +24,13 @@ CAMERA = {"eye": {"x": 1.15, "y": -2.15, "z": 0.9}, "center": {"x": -0.1, "y": 0
 
 FEW = 15
 HOVER = (
-    "<b>%{customdata[0]}</b><br>K %{customdata[1]:,.6~r} · k %{customdata[2]:+.3f}<br>"
-    "IV <b>%{z:.2f} %</b><extra></extra>"
+    "<b>%{text}</b><br>"
+    "K %{customdata[0]:,.6~r} · k %{customdata[1]:+.3f} · Δ %{customdata[2]:.2f}<br>"
+    "IV <b>%{z:.2f} %</b>"
 )
 
 Floats = NDArray[np.float64]
+NUMBERS = ("tau_years", "strike", "log_moneyness", "delta", "iv")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,33 +70,17 @@ def surface_3d(
         If `grid` is not rectangular, or `x` or `look` is unknown.
     """
     axis, colours = coordinate(x), theme(look)
-    names = {axis.column, "tau_years", "strike", "log_moneyness", "iv"}
-    mesh = {name: _mesh(grid, name) for name in names | ({shade.column} if shade else set())}
+    mesh = {name: _mesh(grid, name) for name in {axis.column, *NUMBERS, *([shade.column] if shade else [])}}
     days, vols = mesh["tau_years"] * DAYS_PER_YEAR, 100.0 * mesh["iv"]
     figure = go.Figure(layout={"template": template(colours), "uirevision": uirevision, "height": 560})
     figure.layout.template.layout.scene.camera = CAMERA
-    figure.add_trace(_sheet(axis, mesh[axis.column], days, vols, colours))
-    if shade is not None:
-        figure.data[0].update(shading(mesh[shade.column], vols, shade, colours))
-    figure.add_trace(_ribs(mesh[axis.column], days, vols, _notes(grid, mesh), colours))
+    shown = vols if shade is None else 100.0 * mesh[shade.column]
+    sheet = _sheet(mesh[axis.column], days, vols, shown)
+    sheet.update(_notes(grid, mesh, shade), **_colours(shade, colours))
+    figure.add_trace(sheet)
+    figure.add_trace(_ribs(mesh[axis.column], days, vols, colours))
     figure.update_layout(scene=_scene(axis, days), scene_uirevision=uirevision)
     return figure
-
-
-def shading(values: Floats, heights: Floats, shade: Shade, colours: Theme) -> dict[str, object]:
-    """Return what colours a sheet by values, decimals, on a scale of fixed ends."""
-    points = 100.0 * values
-    texts = [[f"{shade.title} {value:+.2f}" for value in row] for row in points]
-    return {
-        "z": np.where(np.isfinite(points), heights, np.nan),
-        "surfacecolor": points,
-        "colorscale": colours.diverging,
-        "cmin": -LIMIT,
-        "cmax": LIMIT,
-        "text": texts,
-        "hovertemplate": "IV <b>%{z:.2f} %</b><br>%{text} vol points<extra></extra>",
-        "colorbar_title_text": f"{shade.title} (vol points)",
-    }
 
 
 def _mesh(grid: pd.DataFrame, column: str) -> Floats:
@@ -104,49 +90,88 @@ def _mesh(grid: pd.DataFrame, column: str) -> Floats:
     return grid[column].to_numpy(dtype=np.float64).reshape(rows, -1)
 
 
-def _notes(grid: pd.DataFrame, mesh: dict[str, Floats]) -> NDArray[np.object_]:
-    """Return expiry, strike and log-moneyness of every point, one row each, with a row for each gap."""
-    names = [f"{expiry} {root}" for expiry, root in zip(grid["expiry"], grid["root"], strict=True)]
-    parts = [np.array(names, dtype=object).reshape(mesh["iv"].shape), mesh["strike"], mesh["log_moneyness"]]
-    notes = np.dstack([part.astype(object) for part in parts])
-    gap = np.full((len(notes), 1, len(parts)), None, dtype=object)
-    return np.hstack([notes, gap]).reshape(-1, len(parts))
+def _sheet(x: Floats, days: Floats, vols: Floats, shown: Floats) -> go.Mesh3d:
+    """Return the surface as triangles, drawn as they are: a `go.Surface` is refined by the browser first.
 
-
-def _sheet(axis: Coordinate, x: Floats, days: Floats, vols: Floats, colours: Theme) -> go.Surface:
-    return go.Surface(
-        x=x,
-        y=days,
-        z=vols,
-        hovertemplate=f"{axis.short} %{{x:{axis.hover}}} · %{{y:,.0f}} days<br>"
-        "IV <b>%{z:.2f} %</b><extra></extra>",
-        colorscale=SURFACE_SCALE,
+    Parameters
+    ----------
+    x, days, vols : ndarray, shape (expiries, points)
+    shown : ndarray, shape (expiries, points)
+        What its colours stand for.
+    """
+    one, two, three = _triangles(np.isfinite(vols) & np.isfinite(shown))
+    return go.Mesh3d(
+        x=x.ravel(),
+        y=days.ravel(),
+        z=vols.ravel(),
+        i=one,
+        j=two,
+        k=three,
+        intensity=shown.ravel(),
         opacity=0.97,
         lighting={"ambient": 0.75, "diffuse": 0.45, "specular": 0.05, "roughness": 0.9},
-        contours={"x": {"highlight": False}, "y": {"highlight": False}, "z": {"highlight": False}},
-        colorbar={
-            "title": {"text": "IV (%)", "side": "top", "font": {"size": 12, "color": colours.muted}},
-            "tickfont": {"size": 11, "color": colours.muted},
-            "thickness": 10,
-            "orientation": "h",
-            "len": 0.6,
-            "y": 0.0,
-            "yanchor": "bottom",
-            "outlinewidth": 0,
-        },
+        showscale=True,
         name="implied vol",
     )
 
 
-def _ribs(x: Floats, days: Floats, vols: Floats, notes: NDArray[np.object_], colours: Theme) -> go.Scatter3d:
+def _triangles(known: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Return the corners of two triangles for each cell of a lattice, shape (3, n): those that are known."""
+    at = np.arange(known.size, dtype=np.int32).reshape(known.shape)
+    here, right, below, across = at[:-1, :-1], at[:-1, 1:], at[1:, :-1], at[1:, 1:]
+    halves = [[here, right, below], [right, across, below]]
+    corners = np.concatenate([np.reshape(half, (3, -1)) for half in halves], axis=1)
+    return np.asarray(corners[:, known.ravel()[corners].all(axis=0)])
+
+
+def _colours(shade: Shade | None, colours: Theme) -> dict[str, object]:
+    """Return the scale of a sheet: of vols, or of differences with fixed ends."""
+    if shade is None:
+        return {"colorscale": SURFACE_SCALE, "colorbar": _bar("IV (%)", colours)}
+    return {
+        "colorscale": colours.diverging,
+        "cmin": -LIMIT,
+        "cmax": LIMIT,
+        "colorbar": _bar(f"{shade.title} (vol points)", colours),
+    }
+
+
+def _bar(title: str, colours: Theme) -> dict[str, object]:
+    return {
+        "title": {"text": title, "side": "top", "font": {"size": 12, "color": colours.muted}},
+        "tickfont": {"size": 11, "color": colours.muted},
+        "thickness": 10,
+        "orientation": "h",
+        "len": 0.6,
+        "y": 0.0,
+        "yanchor": "bottom",
+        "outlinewidth": 0,
+    }
+
+
+def _notes(grid: pd.DataFrame, mesh: dict[str, Floats], shade: Shade | None) -> dict[str, object]:
+    """Return what is said of each point."""
+    names = [f"{expiry} {root}" for expiry, root in zip(grid["expiry"], grid["root"], strict=True)]
+    parts = [mesh[name].ravel() for name in ("strike", "log_moneyness", "delta")]
+    template = HOVER
+    if shade is not None:
+        parts.append(100.0 * mesh[shade.column].ravel())
+        template += f"<br>{shade.title} %{{customdata[3]:+.2f}} vol points"
+    return {
+        "text": names,
+        "customdata": np.column_stack(parts),
+        "hovertemplate": f"{template}<extra></extra>",
+    }
+
+
+def _ribs(x: Floats, days: Floats, vols: Floats, colours: Theme) -> go.Scatter3d:
     """Return one line for each expiry, in one trace: gaps keep them apart."""
     gap = np.full((len(x), 1), np.nan)
     return go.Scatter3d(
         x=np.hstack([x, gap]).ravel(),
         y=np.hstack([days, gap]).ravel(),
         z=np.hstack([vols, gap]).ravel(),
-        customdata=notes,
-        hovertemplate=HOVER,
+        hoverinfo="skip",
         mode="lines",
         line={"color": colours.line, "width": 2 if len(x) <= FEW else 1},
         opacity=0.55 if len(x) <= FEW else 0.22,

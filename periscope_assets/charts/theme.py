@@ -29,8 +29,7 @@ class Theme:
     series : tuple of str
         Lines that are told apart: more of Okabe and Ito's colours.
     diverging : tuple of (float, str)
-        Below none, none, above it: blue to red, as in ColorBrewer's RdBu; the middle is quiet on the page and
-        stands out from it.
+        Below none, none, above it: blue over white to red, as in ColorBrewer's RdBu.
     cells : tuple of (float, str)
         The same for cells with a number in them, loss to gain: text reads on all of it.
     """
@@ -52,13 +51,13 @@ class Theme:
 LIGHT = Theme(
     *("light", "#1b2733", "#5b6b7b", "#e3e8ee", "#14202b", "#0072b2", "#d55e00", "#9aa5b1", "#ffffff"),
     series=("#0072b2", "#d55e00", "#009e73"),
-    diverging=((0.0, "#2166ac"), (0.5, "#f0f2f4"), (1.0, "#b2182b")),
+    diverging=((0.0, "#2166ac"), (0.5, "#f7f7f7"), (1.0, "#b2182b")),
     cells=((0.0, "#e98a4b"), (0.5, "#ffffff"), (1.0, "#5aa9dd")),
 )
 DARK = Theme(
     *("dark", "#e6edf3", "#9fb0c0", "#2a3644", "#f5f7fa", "#56b4e9", "#e69f00", "#6b7a89", "#151c25"),
     series=("#56b4e9", "#e8702a", "#1fbf92"),
-    diverging=((0.0, "#4aa8f0"), (0.5, "#2f3b48"), (1.0, "#f0655a")),
+    diverging=((0.0, "#2e8fe0"), (0.5, "#f7f7f7"), (1.0, "#e8483c")),
     cells=((0.0, "#945a00"), (0.5, "#151c25"), (1.0, "#1f6fa8")),
 )
 

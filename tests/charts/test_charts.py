@@ -8,7 +8,7 @@ import pytest
 from app.queries.chain import join_quotes, unpack_rejected
 from app.queries.surface import surface_grid_points
 from app.views.term.columns import table
-from periscope_assets.charts import smile, smile_png, surface_3d, term_structure
+from periscope_assets.charts import Shade, smile, smile_png, surface_3d, term_structure
 from periscope_assets.charts.theme import DARK, LIGHT
 from tests.app import market
 
@@ -53,13 +53,31 @@ def test_events_show_beside_a_term_structure_where_they_are_told(frames):
 def test_surface_has_a_row_for_each_expiry_and_named_axes(grid, x, look):
     figure = surface_3d(grid, x=x, look=look, uirevision="SPX")
     sheet = figure.data[0]
-    assert np.shape(sheet.z) == (6, 41)
-    np.testing.assert_allclose(np.ravel(sheet.z), 100 * grid["iv"])
-    np.testing.assert_allclose(np.ravel(sheet.x), grid[x])
+    np.testing.assert_allclose(sheet.z, 100 * grid["iv"])
+    np.testing.assert_allclose(sheet.x, grid[x])
+    np.testing.assert_allclose(np.asarray(sheet.customdata)[:, 0], grid["strike"])
+    corners = np.transpose([sheet.i, sheet.j, sheet.k])
+    rows, places = np.divmod(corners, 41)
+    assert len(corners) == 2 * 5 * 40
+    assert np.ptp(rows, axis=1).max() == np.ptp(places, axis=1).max() == 1
+    assert set(corners.ravel()) == set(range(len(grid)))
     assert figure.layout.scene.zaxis.title.text == "implied vol (%)"
     assert figure.layout.scene.xaxis.title.text
     assert figure.layout.uirevision == "SPX"
     assert figure.layout.scene.uirevision == "SPX"
+
+
+def test_a_difference_that_is_absent_leaves_a_hole(grid):
+    values = np.full(len(grid), 0.01)
+    values[50] = np.nan
+    figure = surface_3d(grid.assign(gap=values), look="dark", shade=Shade("gap", "difference"))
+    sheet = figure.data[0]
+    assert (sheet.cmin, sheet.cmax) == (-3, 3)
+    corners = np.transpose([sheet.i, sheet.j, sheet.k])
+    assert len(corners) == 2 * 5 * 40 - 6
+    assert 50 not in corners
+    assert "difference" in sheet.hovertemplate
+    assert np.asarray(sheet.customdata)[0, 3] == pytest.approx(1.0)
 
 
 def test_surface_refuses_a_ragged_grid(grid):
@@ -134,4 +152,5 @@ def test_text_and_marks_stand_out_from_the_page(look):
         assert _contrast(colour, look.panel) >= 3
     assert min(_contrast(look.text, colour) for _, colour in look.cells) >= 4.5
     (_, below), (_, none), (_, above) = look.diverging
-    assert _contrast(none, look.panel) < 2 < min(_contrast(below, none), _contrast(above, none))
+    assert _luminance(none) > 0.9
+    assert min(_contrast(below, none), _contrast(above, none)) > 3
