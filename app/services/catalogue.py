@@ -57,7 +57,7 @@ def services(settings: Settings) -> tuple[Service, ...]:
     """Return the services of a home in the order in which they start."""
     ports = settings.ports
     workspace = ("--workspace", str(workspace_file(settings)))
-    page = str(Path(app.__file__).with_name("main.py"))
+    page = str(Path(app.__file__).with_name("screen.py"))
     return (
         Service(
             "api",

@@ -103,7 +103,7 @@ def app_url(store, address, tmp_path_factory):
         "PERISCOPE_DATABASE__URL": address,
         "PERISCOPE_SCREEN__REFRESH_SECONDS": "1",
     }
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
+    command = [sys.executable, "-m", "streamlit", "run", "app/screen.py", "--server.port", str(port)]
     with (folder / "app.log").open("w") as log:
         process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=log)
     try:

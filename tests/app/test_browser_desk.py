@@ -72,7 +72,7 @@ def app_url(store, url, tmp_path_factory):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     environment = {**os.environ, "PERISCOPE_HOME": str(home), "PERISCOPE_DATABASE__URL": url}
-    command = [sys.executable, "-m", "streamlit", "run", "app/main.py", "--server.port", str(port)]
+    command = [sys.executable, "-m", "streamlit", "run", "app/screen.py", "--server.port", str(port)]
     with (home.parent / "app.log").open("w") as log:
         process = subprocess.Popen(command, cwd=PROJECT, env=environment, stdout=log, stderr=log)
     try:
