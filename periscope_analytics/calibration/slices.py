@@ -118,6 +118,26 @@ def contiguous_columns(weights: ArrayLike | None, **values: ArrayLike) -> tuple[
     return columns, weights  # type: ignore[return-value]
 
 
+def two_columns(
+    weights: ArrayLike | None, names: tuple[str, str], x: ArrayLike, y: ArrayLike
+) -> tuple[Floats, Floats, Floats]:
+    """Return two columns and their weights as ``contiguous_columns`` does, in half its time where it can."""
+    if (
+        weights is None
+        and isinstance(x, np.ndarray)
+        and isinstance(y, np.ndarray)
+        and x.dtype is _DOUBLE
+        and y.dtype is _DOUBLE
+        and x.ndim == 1
+        and x.shape == y.shape
+        and x.flags.carray
+        and y.flags.carray
+    ):
+        return x, y, _ONES[: x.size] if x.size <= _ONES.size else np.ones(x.size)
+    (first, second), weight = contiguous_columns(weights, **{names[0]: x, names[1]: y})
+    return first, second, weight
+
+
 def _plain(value: ArrayLike, n: int) -> bool:
     """Return whether a value is a column of `n` as kernels take it: doubles, contiguous, writable."""
     return (
