@@ -87,7 +87,7 @@ def checked_offsets(offsets: ArrayLike, n_quotes: int) -> Ints:
     if given.ndim != 1 or given.dtype.kind not in "iu" or given.size < 1:
         raise ValueError("offsets: expected integers in one dimension")
     whole = given.astype(np.int64)
-    if whole[0] != 0 or whole[-1] != n_quotes or np.any(np.diff(whole) < 0):
+    if whole[0] != 0 or whole[-1] != n_quotes or (whole[1:] < whole[:-1]).any():
         raise ValueError(f"offsets: must rise from 0 to the number of quotes, {n_quotes}")
     return whole
 

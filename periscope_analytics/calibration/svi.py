@@ -106,7 +106,7 @@ def fit_svi_slices(
     x, y, weight = two_columns(weights, _NAMES, k, w)
     bounds = checked_offsets(offsets, x.size)
     fits, residuals = _fitted(x, y, weight, bounds)
-    if arbitrage_free:
+    if arbitrage_free and not fits[:, check.FREE].all():
         missed = _missed(fits)
         free = fits[missed]
         if missed.size:
