@@ -105,7 +105,7 @@ def columns(
             not_negative(name, array)
     shape = call.shape
     try:
-        if any(array.shape != shape for array in arrays):
+        if any(array.ndim and array.shape != shape for array in arrays):
             shape = np.broadcast_shapes(shape, *(array.shape for array in arrays))
     except ValueError as error:
         given = ", ".join(f"{name} {array.shape}" for name, array in zip(values, arrays, strict=True))

@@ -178,25 +178,27 @@ def _examined(surface: ServedSurface, grid: Floats) -> _Found:
     strike = np.exp(grid)
     first, weight = np.empty(grid.size, np.int64), np.empty((grid.size, 4))
     bspline(shape.knots, strike, first, weight)
-    price, price_at, mass_at = np.zeros(grid.size), [], []
-    tenors, butterfly, calendar, mass_error, mean_error = [], 0, 0, 0.0, 0.0
-    for i, laws in enumerate(_laws(surface)):
-        calendar += examine(first, weight, n_puts, laws.put, laws.call, ROUNDING, price)
+    steps, mass_at = list(_laws(surface)), []
+    butterfly, mass_error, mean_error = 0, 0.0, 0.0
+    for laws in steps:
         inner = laws.mass[:, 1:-1]
         butterfly += int(np.count_nonzero(inner < 0.0))
         mass_error = max(mass_error, float(np.abs(inner.sum(axis=1) - 1.0).max()))
         mean_error = max(mean_error, float(np.abs(laws.mass @ shape.grid[0] - 1.0).max()))
-        tenors.append(laws.tenors)
-        if i < len(surface.slices):
-            price_at.append(price.copy())
-            mass_at.append(laws.mass[-1])
+        mass_at.append(laws.mass[-1])
+    expiries = np.cumsum([each.tenors.size for each in steps])[: len(surface.slices)] - 1
+    sides = [each.put for each in steps], [each.call for each in steps]
+    puts, calls = (np.concatenate(side).T.copy() for side in sides)
+    price = np.empty((expiries.size, grid.size))
+    calendar = examine(first, weight, n_puts, puts, calls, ROUNDING, expiries, price)
     few = np.append(np.arange(0, grid.size - 1, _EVERY), grid.size - 1)
-    k, at, prices, masses = grid[few], first[few], np.array(price_at)[:, few], np.array(mass_at)
+    k, at, prices, masses = grid[few], first[few], price[:, few], np.array(mass_at[: expiries.size])
     variance = np.asarray(implied_vol(prices, 1.0, strike[few], 1.0, k >= 0.0).sigma) ** 2
     lower, upper = _density_weights(shape.knots, strike[few], at)
     density = strike[few] * (lower * masses[:, at + 1] + upper * masses[:, at + 2])
     g = density * gaussian_inverse(k, variance)
-    return _Found(np.concatenate(tenors), butterfly, calendar, mass_error, mean_error, variance, g)
+    tenors = np.concatenate([each.tenors for each in steps])
+    return _Found(tenors, butterfly, calendar, mass_error, mean_error, variance, g)
 
 
 def _density_weights(knots: Floats, strike: Floats, first: NDArray[np.int64]) -> tuple[Floats, Floats]:

@@ -1,12 +1,12 @@
 """The one result type of every calibration.
 
-What belongs here: :class:`Calibration`. What does not: anything about a particular model.
+What belongs here: :class:`Calibration`, and its quick assembly. What does not: any particular model.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,3 +45,37 @@ class Calibration(Generic[P]):
     stderr: NDArray[np.float64]
     n_iterations: int
     n_evaluations: int
+
+
+@dataclass(slots=True, eq=False)
+class _Draft(Generic[P]):
+    """A :class:`Calibration` that can be written to: its fields, in its order."""
+
+    params: P | None
+    status: Status
+    rmse: float
+    max_error: float
+    residuals: NDArray[np.float64]
+    stderr: NDArray[np.float64]
+    n_iterations: int
+    n_evaluations: int
+
+
+def assembled(
+    params: P | None,
+    status: Status,
+    rmse: float,
+    max_error: float,
+    residuals: NDArray[np.float64],
+    stderr: NDArray[np.float64],
+    n_iterations: int,
+    n_evaluations: int,
+) -> Calibration[P]:
+    """Return ``Calibration(...)`` in a third of its time, for fits of a few microseconds.
+
+    A frozen class sets each of its fields by a call, which takes a tenth of such a fit.
+    """
+    draft: Any = _Draft(params, status, rmse, max_error, residuals, stderr, n_iterations, n_evaluations)
+    draft.__class__ = Calibration
+    done: Calibration[P] = draft
+    return done

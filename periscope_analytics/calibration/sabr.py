@@ -9,8 +9,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from periscope_analytics.calibration.result import Calibration
-from periscope_analytics.calibration.slices import SliceFits, checked_offsets, contiguous_columns
+from periscope_analytics.calibration.result import Calibration, assembled
+from periscope_analytics.calibration.slices import (
+    SliceFits,
+    checked_offsets,
+    contiguous_columns,
+    two_columns,
+)
 from periscope_analytics.errors import Status
 from periscope_analytics.kernels import sabr as kernel
 from periscope_analytics.sabr import SABRParams
@@ -19,6 +24,7 @@ Floats = NDArray[np.float64]
 
 N_PARAMS = 4
 _ROW, _ERRORS = kernel.N_OUT, slice(kernel.STDERR, kernel.STDERR + N_PARAMS)
+_NAMES = ("strike", "iv")
 _STATUSES = {float(each): each for each in Status}
 _INFINITY = float("inf")
 
@@ -61,7 +67,7 @@ def fit_sabr(
     """
     if _is_number(forward) and _is_number(tau):
         _check(beta, shift)
-        (x, vol), weight = contiguous_columns(weights, strike=strike, iv=iv)
+        x, vol, weight = two_columns(weights, _NAMES, strike, iv)
         out = np.empty(_ROW + x.size)
         kernel.fit_alone(forward, x, tau, vol, weight, beta, shift, out)
     else:
@@ -71,7 +77,7 @@ def fit_sabr(
         kernel.fit_slices(*columns, weight, np.array([0, size]), beta, shift, fits, residuals)
         out = np.concatenate([fits[0], residuals])
     alpha, _, rho, nu, _, rmse, most, _, _, _, _, status, iterations, evaluations = out[:_ROW].tolist()
-    return Calibration(
+    return assembled(
         None if alpha != alpha else SABRParams(alpha, beta, rho, nu, shift),
         _STATUSES[status],
         rmse,
@@ -152,7 +158,7 @@ def _columns(
     """Return forward, strike, tau, vol and weights; forward and tau of one element count for all."""
     _check(beta, shift)
     if _is_number(forward) and _is_number(tau):
-        (x, vol), weight = contiguous_columns(weights, strike=strike, iv=iv)
+        x, vol, weight = two_columns(weights, _NAMES, strike, iv)
         return [np.array([forward]), x, np.array([tau]), vol], weight
     return contiguous_columns(weights, forward=forward, strike=strike, tau=tau, iv=iv)
 

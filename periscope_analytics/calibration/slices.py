@@ -87,7 +87,7 @@ def checked_offsets(offsets: ArrayLike, n_quotes: int) -> Ints:
     if given.ndim != 1 or given.dtype.kind not in "iu" or given.size < 1:
         raise ValueError("offsets: expected integers in one dimension")
     whole = given.astype(np.int64)
-    if whole[0] != 0 or whole[-1] != n_quotes or np.any(np.diff(whole) < 0):
+    if whole[0] != 0 or whole[-1] != n_quotes or (whole[1:] < whole[:-1]).any():
         raise ValueError(f"offsets: must rise from 0 to the number of quotes, {n_quotes}")
     return whole
 
@@ -116,6 +116,26 @@ def contiguous_columns(weights: ArrayLike | None, **values: ArrayLike) -> tuple[
     if (weights < 0.0).any():  # type: ignore[operator,union-attr]
         raise ValueError("weights: must not be negative")
     return columns, weights  # type: ignore[return-value]
+
+
+def two_columns(
+    weights: ArrayLike | None, names: tuple[str, str], x: ArrayLike, y: ArrayLike
+) -> tuple[Floats, Floats, Floats]:
+    """Return two columns and their weights as ``contiguous_columns`` does, in half its time where it can."""
+    if (
+        weights is None
+        and isinstance(x, np.ndarray)
+        and isinstance(y, np.ndarray)
+        and x.dtype is _DOUBLE
+        and y.dtype is _DOUBLE
+        and x.ndim == 1
+        and x.shape == y.shape
+        and x.flags.carray
+        and y.flags.carray
+    ):
+        return x, y, _ONES[: x.size] if x.size <= _ONES.size else np.ones(x.size)
+    (first, second), weight = contiguous_columns(weights, **{names[0]: x, names[1]: y})
+    return first, second, weight
 
 
 def _plain(value: ArrayLike, n: int) -> bool:

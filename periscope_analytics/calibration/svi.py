@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from periscope_analytics.calibration.objective import Optimum, summarise
-from periscope_analytics.calibration.result import Calibration
-from periscope_analytics.calibration.slices import SliceFits, checked_offsets, contiguous_columns
+from periscope_analytics.calibration.result import Calibration, assembled
+from periscope_analytics.calibration.slices import SliceFits, checked_offsets, two_columns
 from periscope_analytics.errors import Status
 from periscope_analytics.kernels import svi as kernel
 from periscope_analytics.kernels import svi_bound, svi_quotes, svi_within
@@ -26,6 +26,7 @@ Ints = NDArray[np.int64]
 N_PARAMS = kernel.N
 _FIRST = np.zeros(1, dtype=np.int64)
 _FEW = float(Status.TOO_FEW_STRIKES)
+_NAMES = ("k", "w")
 _STATUSES = {float(each): each for each in Status}
 _ERRORS = slice(check.STDERR, check.STDERR + N_PARAMS)
 NO_OTHERS = np.full((2, N_PARAMS), np.nan)
@@ -69,7 +70,7 @@ def fit_svi(
     Gatheral, A. Jacquier (2014), "Arbitrage-free SVI volatility surfaces", Quantitative Finance 14(1), eq.
     2.1.
     """
-    (x, y), weight = contiguous_columns(weights, k=k, w=w)
+    x, y, weight = two_columns(weights, _NAMES, k, w)
     return optima(x, y, weight, arbitrage_free)[0]
 
 
@@ -102,10 +103,10 @@ def fit_svi_slices(
         If shapes do not broadcast to one dimension, a weight is negative, or the offsets do not rise from 0
         to n.
     """
-    (x, y), weight = contiguous_columns(weights, k=k, w=w)
+    x, y, weight = two_columns(weights, _NAMES, k, w)
     bounds = checked_offsets(offsets, x.size)
     fits, residuals = _fitted(x, y, weight, bounds)
-    if arbitrage_free:
+    if arbitrage_free and not fits[:, check.FREE].all():
         missed = _missed(fits)
         free = fits[missed]
         if missed.size:
@@ -146,7 +147,7 @@ def optima(
                 return fit_within(x, y, weight, free), free
         params = SVIParams(*row[:N_PARAMS])
     rmse, most, _, _, _, _, _, status, iterations, evaluations = row[N_PARAMS : check.FREE]
-    return Calibration(
+    return assembled(
         params, _STATUSES[status], rmse, most, residuals, fit[_ERRORS], int(iterations), int(evaluations)
     ), free
 

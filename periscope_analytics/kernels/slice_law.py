@@ -132,17 +132,25 @@ def atm_variance(call: float) -> float:
 
 @njit(cache=True, error_model="numpy")
 def examine(
-    first: Ints, weight: Floats, n_puts: int, puts: Floats, calls: Floats, rounding: float, price: Floats
-) -> int:
-    """Replace out-of-the-money prices, puts first, by those of law after law; return how often one falls."""
-    n_fallen = 0
-    for s in range(puts.shape[0]):
-        for i in range(first.size):
-            j = first[i]
-            control = puts[s] if i < n_puts else calls[s]
-            value = (weight[i, 0] * control[j] + weight[i, 1] * control[j + 1]) + (
-                weight[i, 2] * control[j + 2] + weight[i, 3] * control[j + 3]
-            )
-            n_fallen += 1 if value < price[i] * (1.0 - rounding) else 0
-            price[i] = value
+    first: Ints, weight: Floats, n_puts: int, puts: Floats, calls: Floats, rounding: float, kept: Ints,
+    price: Floats,
+) -> int:  # fmt: skip
+    """Return how often out-of-the-money prices, puts first, fall from a law to the next; fill some of them.
+
+    A column of `puts` and `calls` holds a law, so that many are evaluated at once; those that `kept` names
+    fill the rows of `price`.
+    """
+    n_fallen, n_laws = 0, puts.shape[1]
+    value = np.zeros(n_laws + 1)
+    for i in range(first.size):
+        control = puts if i < n_puts else calls
+        j = first[i]
+        a, b, c, d = control[j], control[j + 1], control[j + 2], control[j + 3]
+        of_a, of_b, of_c, of_d = weight[i, 0], weight[i, 1], weight[i, 2], weight[i, 3]
+        for s in range(n_laws):
+            value[s + 1] = (of_a * a[s] + of_b * b[s]) + (of_c * c[s] + of_d * d[s])
+        for s in range(n_laws):
+            n_fallen += 1 if value[s + 1] < value[s] * (1.0 - rounding) else 0
+        for s in range(kept.size):
+            price[s, i] = value[kept[s] + 1]
     return n_fallen

@@ -12,6 +12,7 @@ import pytest
 from periscope_analytics import black
 from periscope_analytics.calibration.served import SliceQuotes, fit_surface
 from periscope_analytics.certificate import TENORS, _laws, certify_served
+from periscope_analytics.kernels.slice_law import examine
 from periscope_analytics.served import ServedSurface
 from periscope_analytics.slice import SliceParams, geometry
 
@@ -83,6 +84,20 @@ def test_negative_probabilities_and_falling_prices_are_counted():
     assert not found.is_free
     assert found.n_butterfly > 0
     assert found.n_calendar > 0
+
+
+def test_prices_are_compared_law_after_law():
+    rng, n_laws, kept = np.random.default_rng(0), 11, np.array([3, 10])
+    first, weight = np.array([0, 1, 1, 4, 5]), rng.random((5, 4))
+    puts, calls = rng.random((9, n_laws)), rng.random((9, n_laws))
+    price = np.empty((kept.size, first.size))
+    n_fallen = examine(first, weight, 2, puts, calls, 0.0, kept, price)
+    rows = first[:, None] + np.arange(4)
+    there = np.where(np.arange(5)[:, None, None] < 2, puts[rows], calls[rows])
+    prices = np.einsum("ij,ijs->is", weight, there)
+    assert np.allclose(price, prices[:, kept].T, rtol=1e-14)
+    assert n_fallen == np.count_nonzero(np.diff(prices, axis=1) < 0.0) > 0
+    assert examine(first, weight, 2, -puts, -calls, 0.0, kept, price) > first.size
 
 
 SMALL = """
