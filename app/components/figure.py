@@ -20,6 +20,9 @@ import streamlit as st
 from streamlit.components.v1 import declare_component
 
 HEIGHT = 450
+NARROW = "115vw"
+"""Of a scene, at most: where the page is narrow it would only have more blank above and below."""
+
 _LIBRARY = declare_component("plotly", path=Path(plotly.__file__).parent / "package_data")
 _SCRIPT = """
 const states = new WeakMap();
@@ -52,9 +55,10 @@ async function draw(place, state) {
     const {data, layout} = JSON.parse(state.wanted);
     fullscreen.icon = Plotly.Icons.autoscale;
     const config = {...state.config, modeBarButtonsToAdd: [fullscreen]};
-    // The field of view is as wide as a figure is high: in a narrower one the camera begins farther away.
-    const eye = layout.template?.layout?.scene?.camera?.eye, farther = height / width;
-    if (eye && farther > 1) for (const name in eye) eye[name] *= farther;
+    // The field of view is as wide as a figure is high: in a narrower one the camera begins farther away, and
+    // some more, for letters do not shrink with the scene.
+    const eye = layout.template?.layout?.scene?.camera?.eye, farther = (1.25 * height) / width;
+    if (eye && height > width) for (const name in eye) eye[name] *= farther;
     // A scene glides on after the mouse lets it go: what stays is where it is now.
     const scene = place._fullLayout?.scene?._scene;
     if (scene?.camera) scene.saveLayout(place.layout);
@@ -82,7 +86,7 @@ export default function ({data, parentElement}) {
   }
   const state = states.get(place);
   place.setAttribute("aria-label", data.alt);
-  place.style.height = `${data.height}px`;
+  place.style.height = data.height;
   [state.wanted, state.config] = [data.figure, data.config];
   request(place, state);
   return () => {
@@ -114,10 +118,12 @@ def show(figure: go.Figure, *, key: str, alt: str, config: Mapping[str, object])
     config : mapping
         Plotly's.
     """
+    height = f"{figure.layout.height or HEIGHT}px"
+    is_scene = any(trace.type.endswith("3d") for trace in figure.data)
     content = {
         "figure": figure.to_json(),
         "alt": alt,
-        "height": figure.layout.height or HEIGHT,
+        "height": f"min({height}, {NARROW})" if is_scene else height,
         "config": dict(config),
     }
     _mount(key=key, data=content)

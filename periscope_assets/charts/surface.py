@@ -19,9 +19,6 @@ DAYS_PER_YEAR = 365.0
 LIMIT = 3.0
 """Vol points at which the scale of differences ends."""
 
-CAMERA = {"eye": {"x": 1.15, "y": -2.15, "z": 0.9}, "center": {"x": -0.1, "y": 0.0, "z": -0.25}}
-"""Where the reader begins. Part of the template, for the button that starts over leads to what that says."""
-
 FEW = 15
 HOVER = (
     "<b>%{text}</b><br>"
@@ -72,15 +69,16 @@ def surface_3d(
     axis, colours = coordinate(x), theme(look)
     mesh = {name: _mesh(grid, name) for name in {axis.column, *NUMBERS, *([shade.column] if shade else [])}}
     days, vols = mesh["tau_years"] * DAYS_PER_YEAR, 100.0 * mesh["iv"]
-    figure = go.Figure(layout={"template": template(colours), "uirevision": uirevision, "height": 560})
-    figure.layout.template.layout.scene.camera = CAMERA
     shown = vols if shade is None else 100.0 * mesh[shade.column]
     sheet = _sheet(mesh[axis.column], days, vols, shown)
     sheet.update(_notes(grid, mesh, shade), **_colours(shade, colours))
-    figure.add_trace(sheet)
-    figure.add_trace(_ribs(mesh[axis.column], days, vols, colours))
-    figure.update_layout(scene=_scene(axis, days), scene_uirevision=uirevision)
-    return figure
+    layout = {
+        "template": template(colours),
+        "uirevision": uirevision,
+        "height": 560,
+        "scene": {**_scene(axis, days), "uirevision": uirevision},
+    }
+    return go.Figure([sheet, _ribs(mesh[axis.column], days, vols, colours)], layout)
 
 
 def _mesh(grid: pd.DataFrame, column: str) -> Floats:

@@ -6,6 +6,7 @@ What belongs here: looks that all figures share. What does not: any figure.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import plotly.graph_objects as go
 
@@ -15,6 +16,10 @@ SURFACE_SCALE = "Viridis"
 """Sequential in lightness, so it reads the same in every kind of colour vision and in grey."""
 
 Scale = tuple[tuple[float, str], ...]
+
+
+CAMERA = {"eye": {"x": 1.15, "y": -2.15, "z": 0.9}, "center": {"x": -0.1, "y": 0.0, "z": -0.25}}
+"""Where the reader begins. Part of the template, for the button that starts over leads to what that says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +86,12 @@ def faint(colour: str, share: float) -> str:
     return f"rgba({red}, {green}, {blue}, {share})"
 
 
+@cache
 def template(look: Theme) -> go.layout.Template:
-    """Return the Plotly template of an appearance; backgrounds are left to the page."""
+    """Return the Plotly template of an appearance; backgrounds are left to the page.
+
+    Every figure takes a copy of the one that is kept.
+    """
     axis = {
         "gridcolor": look.grid,
         "linecolor": look.grid,
@@ -112,6 +121,6 @@ def template(look: Theme) -> go.layout.Template:
         modebar={"bgcolor": "rgba(0,0,0,0)", "color": look.muted, "activecolor": look.text},
         xaxis=axis,
         yaxis=axis,
-        scene={"xaxis": solid, "yaxis": solid, "zaxis": solid},
+        scene={"xaxis": solid, "yaxis": solid, "zaxis": solid, "camera": CAMERA},
     )
     return go.layout.Template(layout=layout)

@@ -14,7 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from app.components.clock import stamp
 from app.queries import Queries
@@ -201,6 +203,21 @@ def test_a_page_is_drawn_light_and_dark_wide_and_narrow(visit, tmp_path_factory,
     settle(page)
     page.screenshot(path=str(folder / f"{name}-narrow.png"))
     assert page.errors == []
+
+
+def test_nothing_of_a_scene_is_cut_on_a_narrow_page(visit, tmp_path_factory):
+    page = visit("/surface?symbol=SIMX")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.reload()
+    page.wait_for_function(DRAWN)
+    settle(page)
+    scene = page.locator(".st-key-surface_3d .gl-container canvas").first
+    path = artifacts(tmp_path_factory) / "scene-narrow.png"
+    scene.screenshot(path=str(path))
+    shown = np.asarray(Image.open(path).convert("RGB")).astype(int)
+    assert shown.shape[0] < 1.3 * shown.shape[1]
+    assert np.ptp(shown, axis=(0, 1)).max() > 100
+    assert np.ptp(shown[:, :2], axis=(0, 1)).max() == np.ptp(shown[:, -2:], axis=(0, 1)).max() == 0
 
 
 def test_surface_is_drawn_from_the_published_numbers(visit, store):

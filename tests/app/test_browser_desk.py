@@ -44,6 +44,7 @@ READY = """(() => {
 })()"""
 GROUND = "getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
 WIDTH = "document.documentElement.scrollWidth"
+LETTERS = ".stGraphVizChart text"
 REACHABLE = """[...document.querySelectorAll(
   '[data-testid=stMain] :is(button, input, a[href], [role=slider]):not([disabled]):not([tabindex="-1"])'
 )].filter((each) => each.getClientRects().length && getComputedStyle(each).visibility === 'visible'
@@ -146,6 +147,21 @@ def test_the_page_is_drawn_and_readable_light_and_dark_wide_and_narrow(visit, tm
     page.wait_for_function(f"{WIDTH} <= 390")
     _settle(page)
     _keep_picture(page, tmp_path_factory, f"{name}-narrow")
+    assert page.errors == []
+
+
+def test_the_lineage_is_read_on_a_narrow_page(visit):
+    page = visit(PAGES["lineage"])
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.locator(LETTERS).first.wait_for()
+    _settle(page)
+    boxes = f"[...document.querySelectorAll('{LETTERS}')].map((each) => each.getBoundingClientRect())"
+    assert min(page.evaluate(f"{boxes}.map((box) => box.height)")) >= 11
+    assert page.evaluate(f"Math.max(...{boxes}.map((box) => box.right))") > 390
+    page.locator(".stGraphVizChart").hover()
+    page.mouse.wheel(4000, 0)
+    page.wait_for_function(f"Math.max(...{boxes}.map((box) => box.right)) <= 390")
+    assert page.evaluate(WIDTH) <= 390
     assert page.errors == []
 
 

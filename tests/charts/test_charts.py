@@ -67,6 +67,15 @@ def test_surface_has_a_row_for_each_expiry_and_named_axes(grid, x, look):
     assert figure.layout.scene.uirevision == "SPX"
 
 
+def test_a_figure_may_be_changed_and_others_of_its_look_stay(grid):
+    changed = surface_3d(grid)
+    assert changed.layout.template.layout.scene.camera.eye.z == 0.9
+    changed.layout.template.layout.scene.camera.eye.z = 5.0
+    changed.layout.template.layout.font.size = 40
+    after = surface_3d(grid).layout.template.layout
+    assert (after.scene.camera.eye.z, after.font.size) == (0.9, 13)
+
+
 def test_a_difference_that_is_absent_leaves_a_hole(grid):
     values = np.full(len(grid), 0.01)
     values[50] = np.nan

@@ -25,6 +25,15 @@ from app.views.health import columns, data, plot, setup
 from periscope_assets.charts.theme import theme
 from periscope_assets.store.tables import DATASETS
 
+_GRAPH = "lineage_graph"
+_READABLE = f"""<style>
+@media (max-width: 900px) {{
+  .st-key-{_GRAPH} {{ overflow-x: auto; }}
+  .st-key-{_GRAPH} .stGraphVizChart svg {{ width: auto; max-width: none; }}
+}}
+</style>"""
+"""A graph shrinks to the page; where its letters would be too small to read, it is scrolled instead."""
+
 
 def quarantine(queries: Queries, scope: Scope) -> None:
     """Draw completeness of all chains, and the refused rows of one with their raw lines."""
@@ -109,7 +118,9 @@ def lineage(queries: Queries, scope: Scope) -> None:
     )
     frame.stamp(answer, scope)
     colours = theme(look())
-    st.graphviz_chart(data.graph(answer, colours.text, colours.muted, colours.put), width="stretch")
+    st.html(_READABLE)
+    with st.container(key=_GRAPH):
+        st.graphviz_chart(data.graph(answer, colours.text, colours.muted, colours.put), width="stretch")
     st.caption("Each box is a publication and its version; orange: another version of it is served by now.")
     st.dataframe(
         data.lineage(answer, cache.dagster_url()),
