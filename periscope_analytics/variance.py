@@ -11,6 +11,7 @@ white paper.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -167,14 +168,15 @@ def _strip(columns: list[Floats], forward: float, tau: float, discount: float) -
     call, put = 0.5 * (call_bid + call_ask), 0.5 * (put_bid + put_ask)
     chosen = [*_walk(put_bid, put_ask, centre, -1)[::-1], *_walk(call_bid, call_ask, centre, 1)]
     price = np.where(strike < strike[centre], put, call)
-    at_centre = np.array([call[centre], put[centre]])
-    if np.isfinite(at_centre).all():
-        price[centre] = at_centre.mean()
+    at_centre = float(call[centre] + put[centre]) / 2.0
+    if math.isfinite(at_centre):
+        price[centre] = at_centre
         chosen = sorted([*chosen, centre])
     if len(chosen) < LEAST_STRIKES:
         return _absent(Status.TOO_FEW_STRIKES)
     x, q = strike[chosen], price[chosen] / discount
-    total = 2.0 * float(np.sum(np.gradient(x) * q / x**2)) - (forward / strike[centre] - 1.0) ** 2
+    gap = np.concatenate([x[1:2] - x[:1], (x[2:] - x[:-2]) / 2.0, x[-1:] - x[-2:-1]])
+    total = 2.0 * float(np.sum(gap * q / x**2)) - (forward / strike[centre] - 1.0) ** 2
     ends, variance = np.log(x[[0, -1]] / forward), total / tau
     if not np.isfinite([variance, *ends]).all():
         return _absent(Status.OUT_OF_RANGE)
@@ -183,10 +185,11 @@ def _strip(columns: list[Floats], forward: float, tau: float, discount: float) -
 
 def _walk(bid: Floats, ask: Floats, centre: int, step: int) -> list[int]:
     """Return the strikes used on one side, walking out: none without a bid, and none after two of those."""
+    quoted = ((bid > 0.0) & (ask >= bid)).tolist()
     used: list[int] = []
     missing, at = 0, centre + step
-    while 0 <= at < bid.size and missing < 2:
-        if bid[at] > 0.0 and ask[at] >= bid[at]:
+    while 0 <= at < len(quoted) and missing < 2:
+        if quoted[at]:
             used.append(at)
             missing = 0
         else:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from periscope_analytics.conventions import listing, settlement_time
 from periscope_assets.transforms import rules
+from periscope_assets.transforms.expiries import instants
 from periscope_assets.transforms.frames import counts, finite, flags, numbers, years_to
 from periscope_assets.transforms.rules.identity import multiplier
 from periscope_assets.transforms.stage import Quality, StageResult
@@ -153,7 +154,7 @@ def _quality(
         "n_no_ask": int((~has_ask).sum()),
         "n_expired": int((years_to(accepted["expiry_at"], as_of) <= 0).sum()),
         "n_calls": int(flags(accepted, "is_call").sum()),
-        "n_expiries": int(accepted["expiry_at"].nunique()),
+        "n_expiries": len(np.unique(instants(accepted["expiry_at"]))),
         "open_interest": finite(float(accepted["open_interest"].sum(min_count=1))),
         "spot": finite(spot),
     }

@@ -98,7 +98,15 @@ def _all(expiry: NDArray[np.intp], labels: pd.Series[str], label: str) -> Bools:
 
 def instants(times: pd.Series[pd.Timestamp]) -> NDArray[np.datetime64]:
     """Return a column of times as UTC without a zone."""
-    return times.dt.tz_convert(None).to_numpy(dtype="datetime64[us]")
+    return times.to_numpy(dtype="datetime64[us]")
+
+
+def by_time(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return rows of expiries in order of settlement; most come in it."""
+    at = instants(rows["expiry_at"])
+    if np.all(at[1:] > at[:-1]):
+        return rows
+    return rows.take(np.argsort(at, kind="stable")).reset_index(drop=True)
 
 
 def places(rows: pd.DataFrame, expiries: pd.DataFrame) -> NDArray[np.intp]:

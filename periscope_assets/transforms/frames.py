@@ -39,7 +39,7 @@ def years_to(expiry_at: pd.Series[pd.Timestamp], as_of: datetime) -> Floats:
     as_of : datetime
         Time-zone aware.
     """
-    return year_fraction(as_of, expiry_at.dt.tz_convert(None).to_numpy())
+    return year_fraction(as_of, expiry_at.to_numpy(dtype="datetime64[us]"))
 
 
 def numbers(frame: pd.DataFrame, column: str) -> Floats:
@@ -60,7 +60,9 @@ def flags(frame: pd.DataFrame, column: str) -> Bools:
 
 def counts(labels: pd.Series, prefix: str) -> dict[str, int]:
     """Return how often each label occurs, keyed ``<prefix>_<label>``, in alphabetical order."""
-    return {f"{prefix}_{label}": int(n) for label, n in labels.value_counts().sort_index().items()}
+    code, texts = pd.factorize(labels, sort=True)
+    found = np.bincount(code[code >= 0], minlength=len(texts)).tolist()
+    return {f"{prefix}_{label}": n for label, n in zip(texts, found, strict=True)}
 
 
 def finite(value: float) -> float | None:

@@ -17,7 +17,7 @@ from periscope_analytics.calibration import fit_heston
 from periscope_analytics.calibration.result import Calibration
 from periscope_analytics.errors import Status
 from periscope_analytics.heston import HestonParams
-from periscope_assets.transforms.expiries import instants, places
+from periscope_assets.transforms.expiries import by_time, instants, places
 from periscope_assets.transforms.frames import MAD_TO_SIGMA, Floats, finite, numbers
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
 from periscope_assets.transforms.surfaces.slices import SURFACE_ROWS, SURFACE_SLICES
@@ -94,7 +94,7 @@ def slopes(params: HestonParams, forward: Floats, strike: Floats, tau: Floats) -
 
 def select(vols: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
     """Return the quotes that a calibration sees, from liquid ones, by expiry and strike, and their slices."""
-    at, ordered = instants(vols["expiry_at"]), slices.sort_values("expiry_at")
+    at, ordered = instants(vols["expiry_at"]), by_time(slices)
     level = numbers(ordered, "atm_iv")[places(vols, ordered)]
     tau, k = numbers(vols, "tau_years"), numbers(vols, "log_moneyness")
     near = np.flatnonzero((np.abs(k) <= _MAX_DEVIATIONS * np.sqrt(tau) * level) & (tau >= MIN_TAU))
@@ -169,7 +169,7 @@ def _result(
         **{name: finite(row[name]) for name in figures},
         **{name: row[name] for name in ("status", "grade", "feller_satisfied")},
     }
-    return StageResult({TABLE: pd.DataFrame([row])}, quality)
+    return StageResult({TABLE: pd.DataFrame({name: [each] for name, each in row.items()})}, quality)
 
 
 def _parameters(fit: Calibration[HestonParams] | None) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from periscope_analytics.calibration import fit_ou
 from periscope_analytics.errors import Status
@@ -37,10 +38,10 @@ def compute(snapshot: Snapshot) -> StageResult:
     """
     metrics = snapshot.inputs["skew_metrics"]["skew_metrics"]
     fixed = is_labelled(metrics["basis"], "constant_maturity")
-    month = metrics.iloc[np.flatnonzero(fixed & (numbers(metrics, "tenor_days") == TENOR_DAYS))]
+    month = np.flatnonzero(fixed & (numbers(metrics, "tenor_days") == TENOR_DAYS))[:1]
     past = snapshot.inputs[HISTORY.key][FIGURES] if HISTORY.key in snapshot.inputs else pd.DataFrame()
-    rows = [_row(name, month, past) for name in SERIES]
-    frame = pd.DataFrame(rows, columns=_COLUMNS)
+    rows = [_row(name, metrics, month, past) for name in SERIES]
+    frame = pd.DataFrame({name: [row[name] for row in rows] for name in _COLUMNS})
     scores = {f"{row['series']}_z": finite(row["z_score"]) for row in rows}
     quality = {
         "n_fitted": sum(row["status"] == Status.OK.label for row in rows),
@@ -50,8 +51,10 @@ def compute(snapshot: Snapshot) -> StageResult:
     return StageResult({TABLE: frame}, quality)
 
 
-def _row(name: str, month: pd.DataFrame, past: pd.DataFrame) -> dict[str, Any]:
-    now, error = (float(month[each].iloc[0]) if len(month) else np.nan for each in (name, f"{name}_stderr"))
+def _row(name: str, metrics: pd.DataFrame, month: NDArray[np.intp], past: pd.DataFrame) -> dict[str, Any]:
+    """Return the row of a series whose value is in the row `month` of metrics, if there is one."""
+    read = (numbers(metrics, each)[month] for each in (name, f"{name}_stderr"))
+    now, error = (float(value[0]) if value.size else np.nan for value in read)
     figure = f"{name}_{TENOR_DAYS}d"
     before = pd.to_numeric(past[figure]).to_numpy(dtype=np.float64) if figure in past else np.empty(0)
     path = np.append(before, now)

@@ -13,7 +13,7 @@ from periscope_analytics.calibration import fit_sabr_slices
 from periscope_analytics.calibration.slices import SliceFits
 from periscope_analytics.errors import Status, labels
 from periscope_analytics.sabr import SABRParams
-from periscope_assets.transforms.expiries import places
+from periscope_assets.transforms.expiries import by_time, places
 from periscope_assets.transforms.frames import Floats, counts, finite, numbers
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
 from periscope_assets.transforms.surfaces.slices import SURFACE_ROWS, SURFACE_SLICES
@@ -37,7 +37,7 @@ def compute(snapshot: Snapshot) -> StageResult:
     Quotes lie within 2.5 standard deviations of the forward, where Hagan's expansion holds; each weighs by
     its own error with a floor of 5 vol bps.
     """
-    slices = snapshot.inputs["vol_surface"][SURFACE_SLICES].sort_values("expiry_at", ignore_index=True)
+    slices = by_time(snapshot.inputs["vol_surface"][SURFACE_SLICES])
     vols = liquid(snapshot.inputs["implied_vols"]["implied_vols"])
     expiry = places(vols, slices)
     reach = _MAX_DEVIATIONS * numbers(slices, "atm_iv") * np.sqrt(numbers(slices, "tau_years"))

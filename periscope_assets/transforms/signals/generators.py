@@ -18,7 +18,7 @@ import pandas as pd
 from scipy.special import ndtr
 
 from periscope_analytics.ou import OUParams
-from periscope_assets.transforms.expiries import is_labelled
+from periscope_assets.transforms.expiries import instants, is_labelled
 from periscope_assets.transforms.frames import MAD_TO_SIGMA, Floats, numbers
 from periscope_assets.transforms.models.ou import TENOR_DAYS
 
@@ -111,9 +111,8 @@ def mean_reversion(fits: pd.DataFrame, market: Market) -> Candidates:
     takes in the process's own deviation over the sessions.
     """
     found = []
-    for row in fits.to_dict("records"):
-        if row["status"] != "ok" or not abs(row["z_score"]) >= _LEAST_Z:
-            continue
+    far = is_labelled(fits["status"], "ok") & (np.abs(numbers(fits, "z_score")) >= _LEAST_Z)
+    for row in fits[far].to_dict("records") if far.any() else []:
         process = OUParams(row["kappa"], row["theta"], row["sigma"])
         fair = float(process.mean(row["value"], HORIZON_SESSIONS))
         back = 1.0 - np.exp(-row["kappa"] * HORIZON_SESSIONS)
@@ -187,7 +186,7 @@ def confidence(score: Floats) -> Floats:
 
 def _days(rows: pd.DataFrame, as_of: pd.Timestamp) -> tuple[Floats, np.ndarray]:
     """Return days from the snapshot to settlement, and the instants of settlement in UTC."""
-    at = rows["expiry_at"].dt.tz_convert(None).to_numpy()
+    at = instants(rows["expiry_at"])
     return (at - as_of.tz_convert(None).to_datetime64()) / _DAY, at
 
 

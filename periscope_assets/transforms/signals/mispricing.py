@@ -15,14 +15,13 @@ from pandas.api.extensions import ExtensionArray
 
 from periscope_analytics import black
 from periscope_analytics.errors import Status
-from periscope_assets.transforms.expiries import is_labelled, places
+from periscope_assets.transforms.expiries import by_time, is_labelled, places
 from periscope_assets.transforms.forwards import FORWARDS
 from periscope_assets.transforms.frames import (
     MAD_TO_SIGMA,
     Bools,
     Floats,
     counts,
-    finite,
     flags,
     numbers,
 )
@@ -65,7 +64,7 @@ def compute(snapshot: Snapshot) -> StageResult:
     rows = np.flatnonzero(flags(vols, "is_otm") & is_labelled(vols["status"], Status.OK.label))
     market = {name: numbers(vols, name)[rows] for name in _READ}
     is_call = flags(vols, "is_call")[rows]
-    forwards = snapshot.inputs["forward_curve"]["forwards"].sort_values("expiry_at")
+    forwards = by_time(snapshot.inputs["forward_curve"]["forwards"])
     discount = numbers(forwards, "discount")[places(vols, forwards)][rows]
     model, model_stderr = _model(fit, market)
     difference = market["mid_iv"] - model
@@ -147,12 +146,15 @@ def _edge_usd(market: Mapping[str, Floats], is_call: Bools, model: Floats, disco
 
 
 def _quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
+    difference = numbers(frame, "difference")
+    known = difference[np.isfinite(difference)]
+    middle, size = (1e4 * float(np.median(each)) if known.size else None for each in (known, np.abs(known)))
     return {
         "n_contracts": len(frame),
         **counts(frame["status"], "n_status"),
-        "n_outside_spread": int(frame["edge_usd"].notna().sum()),
-        "median_difference_bps": finite(frame["difference"].median() * 1e4),
-        "median_absolute_difference_bps": finite(frame["difference"].abs().median() * 1e4),
+        "n_outside_spread": int(np.isfinite(numbers(frame, "edge_usd")).sum()),
+        "median_difference_bps": middle,
+        "median_absolute_difference_bps": size,
     }
 
 

@@ -11,6 +11,7 @@ mean over those of a session). Volume grows as expiry nears, slowly against a hi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,12 +39,13 @@ _MATURITIES = np.array([7.0, 30.0, 91.0, 365.0]) / 365.0
 _EXPIRY, _MATURITY = "expiry", "maturity"
 
 
-def columns(held: pd.DataFrame, history: Frames | None) -> dict[str, list[Any]]:
-    """Return `COLUMNS` for rows of ``positioning``, absent where no history is long enough."""
-    found: dict[str, list[Any]] = {name: [None] * len(held) for name in COLUMNS}
+def columns(counted: Mapping[str, Any] | pd.DataFrame, history: Frames | None) -> dict[str, list[Any]]:
+    """Return `COLUMNS` for columns of ``positioning``, absent where no history is long enough."""
+    found: dict[str, list[Any]] = {name: [None] * len(counted["tau_years"]) for name in COLUMNS}
     past = None if history is None else history[TABLE]
     if past is None or past.empty:
         return found
+    held = pd.DataFrame({name: counted[name] for name in HISTORY.columns}, copy=False)
     at, then = instants(held["expiry_at"]), instants(past["expiry_at"])
     bucket, was = (np.searchsorted(_MATURITIES, numbers(each, "tau_years")) for each in (held, past))
     session = past["as_of"].to_numpy()

@@ -19,8 +19,9 @@ import pandas as pd
 
 from periscope_analytics import black
 from periscope_analytics.errors import Status
+from periscope_analytics.forward import Ints
 from periscope_analytics.smiles import Smiles
-from periscope_assets.transforms.expiries import places
+from periscope_assets.transforms.expiries import by_time, places
 from periscope_assets.transforms.frames import Bools, Floats, flags, numbers
 from periscope_assets.transforms.stage import Frames
 from periscope_assets.transforms.surfaces import activity
@@ -43,26 +44,29 @@ def rows(
     Status ``ok``; the slice's own where there is no vol for gamma; ``no_quote`` where the vendor gives
     neither volume nor open interest.
     """
-    ordered = slices.sort_values("expiry_at", ignore_index=True)
+    ordered = by_time(slices)
     expiry = places(quotes, ordered)
     order = np.argsort(expiry, kind="stable")
     ends = np.searchsorted(expiry[order], np.arange(len(ordered) + 1))
     gamma = _gammas(ordered, quotes, order, ends, smiles)
     names = ("strike", "volume", "open_interest")
     strike, volume, held = (numbers(quotes, name)[order] for name in names)
-    call, contract = flags(quotes, "is_call")[order], quotes["contract"].to_numpy()[order]
-    forwards, statuses = numbers(ordered, "forward"), ordered["status"].tolist()
-    found = []
-    for i, (begin, end) in enumerate(pairwise(ends.tolist())):
-        part = slice(begin, end)
-        row = _counted(strike[part], volume[part], held[part], call[part], contract[part])
-        if row["status"] == Status.OK.label:
-            row |= _gex(gamma[part], held[part], call[part], float(forwards[i]))
-            row["status"] = Status.OK.label if np.isfinite(row["gex_usd"]) else statuses[i]
-        found.append(row)
+    call, contract = flags(quotes, "is_call")[order], quotes["contract"].array[order]
+    counted = {
+        **_sides("open_interest", held, call, ends),
+        **_sides("volume", volume, call, ends),
+        **_gex(gamma, held, call, np.repeat(numbers(ordered, "forward"), np.diff(ends)), ends),
+        **_unusual(_ratio(volume, held), contract, ends),
+        "max_pain_strike": _max_pains(strike, held, call, ends),
+    }
+    told = np.isfinite(held) | np.isfinite(volume)
+    is_told = np.diff(np.append(0, np.cumsum(told))[ends]) > 0
+    has_gamma = np.isfinite(counted["gex_usd"])
+    status = np.where(has_gamma, Status.OK.label, ordered["status"].to_numpy(dtype=object))
+    counted["status"] = np.where(is_told, status, Status.NO_QUOTE.label)
     named = {name: ordered[name].array for name in ("expiry_at", "expiry", "root", "tau_years")}
-    frame = pd.DataFrame({**named, **{name: [row[name] for row in found] for name in _COLUMNS}})
-    return frame.assign(**activity.columns(frame, history))
+    columns = {**named, **{name: counted[name] for name in _COLUMNS}}
+    return pd.DataFrame({**columns, **activity.columns(columns, history)}, copy=False)
 
 
 def by_contract(quotes: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
@@ -81,7 +85,7 @@ def by_contract(quotes: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
         contract, expiry_at, expiry, root, strike, is_call, volume, open_interest, `gex_usd` (positive for
         calls, negative for puts), `volume_ratio` and `is_unusual`.
     """
-    ordered = slices.sort_values("expiry_at", ignore_index=True)
+    ordered = by_time(slices)
     expiry = places(quotes, ordered)
     order = np.argsort(expiry, kind="stable")
     ends = np.searchsorted(expiry[order], np.arange(len(ordered) + 1))
@@ -98,7 +102,8 @@ def by_contract(quotes: pd.DataFrame, slices: pd.DataFrame) -> pd.DataFrame:
 
 def quality(frame: pd.DataFrame) -> dict[str, float | int | str | bool | None]:
     """Return the figures of all expiries together."""
-    sums = {name: float(numbers(frame, name)[np.isfinite(numbers(frame, name))].sum()) for name in _SUMMED}
+    columns = {name: numbers(frame, name) for name in _SUMMED}
+    sums = {name: float(column[np.isfinite(column)].sum()) for name, column in columns.items()}
     volume = sums["put_volume"] / sums["call_volume"] if sums["call_volume"] > 0.0 else None
     return {
         "gex_usd": sums["gex_usd"],
@@ -132,23 +137,31 @@ def _gammas(
     return gamma
 
 
-def _counted(
-    strike: Floats, volume: Floats, held: Floats, call: Bools, contract: np.ndarray
-) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(_COLUMNS, np.nan) | {"n_unusual": 0, "most_unusual": None}
-    if not (np.isfinite(held).any() or np.isfinite(volume).any()):
-        return row | {"status": Status.NO_QUOTE.label}
-    for name, column in (("open_interest", held), ("volume", volume)):
-        calls, puts = _sum(column[call]), _sum(column[~call])
-        row |= {f"call_{name}": calls, f"put_{name}": puts}
-        row[f"put_call_{name}"] = puts / calls if calls > 0.0 else np.nan
-    ratio = _ratio(volume, held)
+def _sides(name: str, column: Floats, call: Bools, ends: Ints) -> dict[str, Floats]:
+    """Return the sums of calls and of puts by expiry, NaN where none is known, and what puts are of calls."""
+    calls, puts = (_sums(column, side & np.isfinite(column), ends) for side in (call, ~call))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ratio = np.where(calls > 0.0, puts / calls, np.nan)
+    return {f"call_{name}": calls, f"put_{name}": puts, f"put_call_{name}": ratio}
+
+
+def _sums(column: Floats, chosen: Bools, ends: Ints) -> Floats:
+    """Return the sum of the chosen values of each expiry, NaN without one."""
+    kept = column[chosen]
+    spans = pairwise(np.append(0, np.cumsum(chosen))[ends].tolist())
+    return np.array([kept[begin:end].sum() if begin < end else np.nan for begin, end in spans])
+
+
+def _unusual(ratio: Floats, contract: Any, ends: Ints) -> dict[str, Any]:
+    """Return how many contracts of each expiry count as unusual, and the most unusual of them."""
     unusual = ratio > _UNUSUAL_RATIO
-    if unusual.any():
-        most = int(np.nanargmax(ratio))
-        row |= {"n_unusual": int(unusual.sum()), "most_unusual": str(contract[most])}
-        row["most_unusual_ratio"] = float(ratio[most])
-    return row | {"max_pain_strike": _max_pain(strike, held, call), "status": Status.OK.label}
+    count = np.diff(np.append(0, np.cumsum(unusual))[ends])
+    names: list[str | None] = [None] * count.size
+    most = np.full(count.size, np.nan)
+    for i in np.flatnonzero(count).tolist():
+        at = int(ends[i]) + int(np.nanargmax(ratio[ends[i] : ends[i + 1]]))
+        names[i], most[i] = str(contract[at]), ratio[at]
+    return {"n_unusual": count, "most_unusual": names, "most_unusual_ratio": most}
 
 
 def _ratio(volume: Floats, held: Floats) -> Floats:
@@ -157,28 +170,26 @@ def _ratio(volume: Floats, held: Floats) -> Floats:
         return np.where((volume >= _UNUSUAL_VOLUME) & (held > 0.0), volume / held, np.nan)
 
 
-def _sum(column: Floats) -> float:
-    known = column[np.isfinite(column)]
-    return float(known.sum()) if known.size else np.nan
+def _max_pains(strike: Floats, held: Floats, call: Bools, ends: Ints) -> Floats:
+    """Return, by expiry, the strike at which open calls and puts together are worth least."""
+    sign, known = np.where(call, 1.0, -1.0), np.isfinite(held) & (held > 0.0)
+    found = np.full(len(ends) - 1, np.nan)
+    for i, (begin, end) in enumerate(pairwise(ends.tolist())):
+        open_ = begin + np.flatnonzero(known[begin:end])
+        if open_.size:
+            at = np.unique(strike[begin:end])
+            value = np.maximum(sign[open_] * (at[:, None] - strike[open_]), 0.0) @ held[open_]
+            found[i] = at[int(np.argmin(value))]
+    return found
 
 
-def _max_pain(strike: Floats, held: Floats, call: Bools) -> float:
-    """Return the strike at which open calls and puts together are worth least."""
-    known = np.isfinite(held) & (held > 0.0)
-    if not known.any():
-        return np.nan
-    at = np.unique(strike)
-    sign, worth = np.where(call, 1.0, -1.0)[known], held[known]
-    value = np.maximum(sign * (at[:, None] - strike[known]), 0.0) @ worth
-    return float(at[int(np.argmin(value))])
-
-
-def _gex(gamma: Floats, held: Floats, call: Bools, forward: float) -> dict[str, float]:
+def _gex(gamma: Floats, held: Floats, call: Bools, forward: Floats, ends: Ints) -> dict[str, Floats]:
+    """Return gamma of calls, of puts, and the former less the latter, by expiry; NaN where none is known."""
     own = gamma * held * forward * forward * _ONE_PERCENT
     known = np.isfinite(own)
-    if not known.any():
-        return {}
-    calls, puts = float(own[known & call].sum()), float(own[known & ~call].sum())
+    calls, puts = (_sums(own, side & known, ends) for side in (call, ~call))
+    some = np.isfinite(calls) | np.isfinite(puts)
+    calls, puts = (np.where(some, np.nan_to_num(side), np.nan) for side in (calls, puts))
     return {"call_gex_usd": calls, "put_gex_usd": puts, "gex_usd": calls - puts}
 
 

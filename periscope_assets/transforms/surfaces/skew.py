@@ -69,7 +69,7 @@ def compute(snapshot: Snapshot) -> StageResult:
     rows = _rows(tenors, smiles, surface.errors, past, realized)
     for row, quiet, event in zip(rows, quiet_vols(fitted), _events(fitted), strict=False):
         row |= {"quiet_iv": quiet, **event}
-    frame = pd.DataFrame(rows, columns=_COLUMNS)
+    frame = pd.DataFrame({name: [row.get(name) for row in rows] for name in _COLUMNS})
     traded = snapshot.inputs.get(activity.HISTORY.key)
     held = positioning.rows(quotes, slices, smiles, traded)
     figures = {**positioning.quality(held), **activity.quality(held, traded)}
@@ -77,11 +77,10 @@ def compute(snapshot: Snapshot) -> StageResult:
 
 
 def _by_expiry(surface: Surface, fitted: pd.DataFrame, strips: np.ndarray) -> Iterator[_Tenor]:
-    forwards = numbers(fitted, "forward").tolist()
-    for i, params in enumerate(surface.served.slices):
-        at = fitted["expiry_at"].iloc[i]
+    named = zip(fitted["expiry_at"].tolist(), numbers(fitted, "forward").tolist(), strict=True)
+    for i, (params, (at, forward)) in enumerate(zip(surface.served.slices, named, strict=True)):
         yield _Tenor(
-            _EXPIRY, params.tau * DAYS, at, params, forwards[i], surface.quoted(i), strips[i] / params.tau
+            _EXPIRY, params.tau * DAYS, at, params, forward, surface.quoted(i), strips[i] / params.tau
         )
 
 
@@ -100,7 +99,8 @@ def _by_tenor(surface: Surface, fitted: pd.DataFrame, strips: np.ndarray) -> Ite
 
 def _events(fitted: pd.DataFrame) -> list[dict[str, object]]:
     """Return the columns of events of each row, absent where the rows have none of them."""
-    return [dict(zip(EVENTS, row, strict=True)) for row in fitted.reindex(columns=EVENTS).to_numpy().tolist()]
+    columns = [fitted[name].tolist() if name in fitted else [None] * len(fitted) for name in EVENTS]
+    return [dict(zip(EVENTS, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _rows(

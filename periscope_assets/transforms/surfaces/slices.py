@@ -18,11 +18,12 @@ import pandas as pd
 from periscope_analytics.arbitrage import LARGEST_SLOPE
 from periscope_analytics.certificate import UNIT_TOLERANCE, ServedCertificate, certify_served
 from periscope_analytics.errors import Status, labels
+from periscope_analytics.event_time import EVEN
 from periscope_analytics.slice import SliceParams
 from periscope_analytics.vol_errors import MISFIT, Z_NODES
-from periscope_assets.transforms.expiries import is_labelled
+from periscope_assets.transforms.expiries import by_time, is_labelled
 from periscope_assets.transforms.forwards import FORWARDS, median
-from periscope_assets.transforms.frames import Floats, finite, numbers
+from periscope_assets.transforms.frames import Bools, Floats, finite, numbers
 from periscope_assets.transforms.stage import Input, Snapshot, Stage, StageResult
 from periscope_assets.transforms.surfaces import bands, event_time, served, svi
 from periscope_assets.transforms.surfaces.bands import Contracts
@@ -42,7 +43,7 @@ def compute(snapshot: Snapshot) -> StageResult:
 
     Rejected where no expiry could be fitted, or where the certificate finds arbitrage.
     """
-    forwards = snapshot.inputs["forward_curve"]["forwards"].sort_values("expiry_at", ignore_index=True)
+    forwards = by_time(snapshot.inputs["forward_curve"]["forwards"])
     vols = snapshot.inputs["implied_vols"]["implied_vols"]
     contracts = bands.read(vols, forwards)
     fitted = served.fit(contracts, forwards)
@@ -54,7 +55,7 @@ def compute(snapshot: Snapshot) -> StageResult:
     frames = {
         SURFACE_SLICES: slices,
         SURFACE_QUOTES: quotes,
-        CERTIFICATES: pd.DataFrame([_certificate(certificate)]),
+        CERTIFICATES: pd.DataFrame({name: [each] for name, each in _certificate(certificate).items()}),
         svi.TABLE: curves,
     }
     why = _criterion(certificate)
@@ -97,12 +98,17 @@ def _slices(
     calendar: Calendar | None,
 ) -> tuple[pd.DataFrame, Fitted]:
     """Return the rows, and the fit in the time that they tell."""
-    rows = [_slice(contracts, fitted, i, where) for i, where in enumerate(contracts.expiries())]
+    vega, inside = np.nan_to_num(contracts.vega), _is_inside(contracts, fitted)
+    wheres = enumerate(contracts.expiries())
+    rows = [_slice(contracts, fitted, i, where, vega[where], inside[where]) for i, where in wheres]
     own, taus = [row["params"] is not None for row in rows], numbers(forwards, "tau_years")
     level = {name: [row[name] for row in rows] for name in ("params", "atm_iv", "atm_iv_stderr")}
     ahead = event_time.columns(taus, level, calendar)
-    told = pd.DataFrame({"tau_years": taus, "atm_iv": level["atm_iv"], **ahead})
-    fitted = served.in_time(fitted, contracts, taus, event_time.passage_of(told[own]))
+    passage = EVEN
+    if calendar is not None:
+        told = pd.DataFrame({"tau_years": taus, "atm_iv": level["atm_iv"], **ahead})
+        passage = event_time.passage_of(told[own])
+    fitted = served.in_time(fitted, contracts, taus, passage)
     for row, tau, status in zip(rows, taus.tolist(), fitted.status, strict=True):
         row |= _between(fitted, tau) if status is Status.INTERPOLATED else {}
     named = {name: forwards[name].array for name in _NAMED}
@@ -113,7 +119,10 @@ def _slices(
     return pd.DataFrame({**named, **found, "min_g": min_g, **ahead}), fitted
 
 
-def _slice(contracts: Contracts, fitted: Fitted, i: int, where: slice) -> dict[str, Any]:
+def _slice(
+    contracts: Contracts, fitted: Fitted, i: int, where: slice, vega: Floats, inside: Bools
+) -> dict[str, Any]:
+    """Return the columns `_FITTED` of an expiry, of whose contracts vega and inside are given."""
     one, status = fitted.slices[i], fitted.status[i]
     quoted, used = contracts.is_quoted[where], fitted.used[where]
     row: dict[str, Any] = dict.fromkeys(_FITTED, np.nan) | {
@@ -122,7 +131,7 @@ def _slice(contracts: Contracts, fitted: Fitted, i: int, where: slice) -> dict[s
         "errors": None,
         "n_quotes": int(quoted.sum()),
         "n_used": int(used.sum()),
-        "inside_share": _inside(contracts, fitted, where),
+        "inside_share": _share(np.where(quoted, vega, 0.0), used & inside),
         "status": status.label,
     }
     if one is not None and one.params is not None:
@@ -134,10 +143,10 @@ def _slice(contracts: Contracts, fitted: Fitted, i: int, where: slice) -> dict[s
         }
         row |= _errors(fitted, one.params)
     if used.any():
-        k, vega = contracts.k[where][used], np.nan_to_num(contracts.vega[where][used])
+        k, weight = contracts.k[where][used], vega[used]
         miss = 1e4 * (fitted.iv[where] - contracts.mid_iv[where])[used]
         row |= {"k_min": float(k.min()), "k_max": float(k.max()), "max_error_bps": float(np.abs(miss).max())}
-        row["rmse_bps"] = float(np.sqrt(np.average(miss**2, weights=vega))) if vega.any() else np.nan
+        row["rmse_bps"] = float(np.sqrt(np.average(miss**2, weights=weight))) if weight.any() else np.nan
     return row
 
 
@@ -162,27 +171,22 @@ def _errors(fitted: Fitted, params: SliceParams) -> dict[str, Any]:
     }
 
 
-def _inside(contracts: Contracts, fitted: Fitted, where: slice) -> float:
-    """Return the vega-weighted share of quotes that were used and lie inside; NaN without a quote."""
-    vega = np.where(contracts.is_quoted[where], np.nan_to_num(contracts.vega[where]), 0.0)
+def _share(vega: Floats, hit: Bools) -> float:
+    """Return the share of vega that is hit; NaN without any."""
     total = float(vega.sum())
-    hit = fitted.used[where] & _is_inside(contracts, fitted, where)
     return float(vega[hit].sum()) / total if total > 0.0 else np.nan
 
 
-def _is_inside(contracts: Contracts, fitted: Fitted, where: slice) -> np.ndarray:
-    iv = fitted.iv[where]
-    return np.asarray((iv >= contracts.bid_iv[where]) & (iv <= contracts.ask_iv[where]))
+def _is_inside(contracts: Contracts, fitted: Fitted) -> Bools:
+    return np.asarray((fitted.iv >= contracts.bid_iv) & (fitted.iv <= contracts.ask_iv))
 
 
 def _quotes(contracts: Contracts, fitted: Fitted, vols: pd.DataFrame) -> pd.DataFrame:
-    everywhere = slice(0, len(contracts.k))
-    weight = np.zeros(len(contracts.k))
+    weight = np.where(fitted.used, np.nan_to_num(contracts.vega), 0.0)
     for where in contracts.expiries():
-        vega = np.where(fitted.used[where], np.nan_to_num(contracts.vega[where]), 0.0)
-        weight[where] = vega / total if (total := float(vega.sum())) > 0.0 else 0.0
+        weight[where] /= float(weight[where].sum()) or 1.0
     named = {name: vols[name].to_numpy()[contracts.row] for name in ("contract", "strike", "is_call")}
-    inside = _is_inside(contracts, fitted, everywhere)
+    inside = _is_inside(contracts, fitted)
     told = inside.astype(object)
     told[~np.isfinite(fitted.iv + contracts.bid_iv + contracts.ask_iv)] = None
     return pd.DataFrame(
@@ -236,6 +240,7 @@ def _certificate(found: ServedCertificate | None) -> dict[str, Any]:
 def _quality(
     contracts: Contracts, fitted: Fitted, slices: pd.DataFrame, certificate: ServedCertificate | None
 ) -> dict[str, float | int | str | bool | None]:
+    quoted = np.where(contracts.is_quoted, np.nan_to_num(contracts.vega), 0.0)
     inside = numbers(slices, "inside_share")
     of_ten = inside[(numbers(slices, "n_quotes") >= _MANY) & np.isfinite(inside)]
     return {
@@ -244,7 +249,7 @@ def _quality(
         "n_quotes": int(contracts.is_quoted.sum()),
         "n_used": int(fitted.used.sum()),
         **_counted(fitted.contract_status[contracts.is_quoted & ~fitted.used].tolist(), "n_refused"),
-        "inside_share": finite(_inside(contracts, fitted, slice(0, len(contracts.k)))),
+        "inside_share": finite(_share(quoted, fitted.used & _is_inside(contracts, fitted))),
         "worst_inside_share": float(of_ten.min()) if of_ten.size else None,
         "median_rmse_bps": _median(numbers(slices, "rmse_bps")),
         "median_inside_share": _median(inside),

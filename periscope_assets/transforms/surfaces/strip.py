@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from periscope_analytics import variance
-from periscope_assets.transforms.expiries import places
+from periscope_assets.transforms.expiries import instants, is_labelled
 from periscope_assets.transforms.frames import Floats, flags, numbers
 
 
@@ -27,25 +27,27 @@ def strip_variances(fitted: pd.DataFrame, quotes: pd.DataFrame) -> Floats:
         Rows of ``options_snapshots``.
     """
     strike, call = numbers(quotes, "strike"), flags(quotes, "is_call")
-    expiry = places(quotes, fitted)
-    known = quotes["expiry_at"].isin(fitted["expiry_at"]).to_numpy()
+    own, at = instants(quotes["expiry_at"]), instants(fitted["expiry_at"])
+    expiry = np.searchsorted(at, own)
+    known = np.flatnonzero(np.append(at, np.datetime64("NaT"))[expiry] == own)
     forward = numbers(fitted, "forward")
-    coin = (quotes["quote_unit"] == "coin").to_numpy()
-    order = np.flatnonzero(known)[np.lexsort((strike[known], expiry[known]))]
+    coin = is_labelled(quotes["quote_unit"], "coin")
+    order = known[np.lexsort((strike[known], expiry[known]))]
     unit = np.where(coin[order], forward[expiry[order]], 1.0)
     sides = np.stack([numbers(quotes, "bid")[order] * unit, numbers(quotes, "ask")[order] * unit])
     ends = np.searchsorted(expiry[order], np.arange(len(fitted) + 1))
     out = np.full(len(fitted), np.nan)
     taus, discounts = numbers(fitted, "tau_years"), numbers(fitted, "discount")
-    for i, (begin, end) in enumerate(pairwise(ends.tolist())):
-        rows = order[begin:end]
-        strikes, place = np.unique(strike[rows], return_inverse=True)
-        table = np.full((4, len(strikes)), np.nan)
-        table[2 * ~call[rows], place] = sides[0, begin:end]
-        table[2 * ~call[rows] + 1, place] = sides[1, begin:end]
-        call_bid, call_ask, put_bid, put_ask = table
+    # The rows of one expiry and strike become one column of the table.
+    differs = (np.diff(expiry[order]) != 0) | (np.diff(strike[order]) != 0.0)
+    column = np.cumsum(np.append(0, differs))[: order.size]
+    first = np.flatnonzero(np.append(True, differs)[: order.size])
+    table, put = np.full((4, first.size), np.nan), ~call[order]
+    table[2 * put, column], table[2 * put + 1, column] = sides
+    for i, (begin, end) in enumerate(pairwise(np.searchsorted(first, ends).tolist())):
+        call_bid, call_ask, put_bid, put_ask = table[:, begin:end]
         found = variance.model_free(
-            strikes, call_bid, call_ask, put_bid, put_ask,
+            strike[order[first[begin:end]]], call_bid, call_ask, put_bid, put_ask,
             float(forward[i]), float(taus[i]), float(discounts[i]),
         )  # fmt: skip
         out[i] = found.variance * taus[i]
