@@ -9,7 +9,7 @@ import pandas as pd
 from hypothesis import given
 from hypothesis import strategies as st
 
-from periscope_assets.transforms.expiries import read_expiries
+from periscope_assets.transforms.expiries import by_time, read_expiries
 
 AS_OF = datetime(2026, 3, 20, 20, 0, tzinfo=UTC)
 ROW = st.tuples(
@@ -74,3 +74,10 @@ def test_names_kinds_and_parts():
     start, pairs = found.of(np.array([False, True]))
     assert list(start) == [0, 1]
     assert list(pairs.strike) == [90.0]
+
+
+@given(st.permutations(range(4)))
+def test_rows_come_by_time_as_a_sort_has_them(weeks):
+    rows = table([(week, "AAA", 90.0, True, 1.0, 2.0) for week in weeks])
+    sorted_rows = rows.sort_values("expiry_at", ignore_index=True)
+    pd.testing.assert_frame_equal(by_time(rows), sorted_rows)
