@@ -1,4 +1,4 @@
-"""The analyst app: ``streamlit run app/main.py``.
+"""The analyst app, as ``app.screen`` serves it: ``streamlit run app/screen.py``.
 
 What belongs here: pages and their order, and the refusal to serve others than this machine. What does not:
 any page.
@@ -48,7 +48,7 @@ def main() -> None:
     st.set_page_config(page_title="Periscope", page_icon=ICON, layout="wide")
     if st.get_option("server.address") not in LOOPBACK:
         st.error("This app has no authentication yet, so it serves this machine only. Start it with")
-        st.code("streamlit run app/main.py --server.address 127.0.0.1", language="bash")
+        st.code("streamlit run app/screen.py --server.address 127.0.0.1", language="bash")
         st.stop()
     pages = {
         group: [

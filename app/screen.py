@@ -7,6 +7,7 @@ pages (``main``).
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import logging
 import mimetypes
@@ -22,6 +23,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app import views
+from app.components import library
 
 _FOLDER = Path(st.__file__).with_name("static")
 _FOR_EVER = {"Cache-Control": "public, immutable, max-age=31536000"}
@@ -29,15 +31,16 @@ _log = logging.getLogger("periscope.app")
 
 
 class Assets:
-    """Answers for the files of Streamlit's own client from memory: a first visit asks for a hundred of them.
+    """Answers for the files of Streamlit's own client, and Plotly's, from memory: a visit asks for a hundred.
 
-    Their names hold a hash of what is in them.
+    Their names hold a hash of what is in them, or a version.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         found = (path for path in (_FOLDER / "static").rglob("*") if path.is_file())
         self._paths = {f"/{path.relative_to(_FOLDER).as_posix()}": path for path in found}
+        self._paths[f"/static/js/{library.NAME}"] = library.FILE
         self._held: dict[str, Response] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,7 +63,7 @@ def _response(path: Path) -> Response:
 async def ready(_app: Any) -> AsyncIterator[dict[str, Any]]:
     """Import the pages before the first reader comes, and read meanwhile what the first ones begin with."""
     await asyncio.to_thread(_import_pages)
-    reading = asyncio.create_task(asyncio.to_thread(_read))
+    reading = asyncio.create_task(asyncio.to_thread(_read_ahead))
     yield {}
     await reading
 
@@ -70,8 +73,8 @@ def _import_pages() -> None:
         importlib.import_module(f"{page.name}.view")
 
 
-def _read() -> None:
-    """Read what an opened page would: what fails here is told on the page."""
+def _read_ahead() -> None:
+    """Read what an opened page would; what fails here is told on the page."""
     from app import cache
     from app.components.absence import EXPECTED
 
@@ -82,6 +85,10 @@ def _read() -> None:
             queries.surface(symbol, coordinate="delta", points=41)
     except EXPECTED as error:
         _log.warning("nothing could be read ahead: %s", error)
+    # Streamlit collects garbage whenever a page was drawn, and meanwhile nothing else of this process runs: a
+    # third of a second long, unless it may leave out what is imported by now.
+    gc.collect()
+    gc.freeze()
 
 
 app = st.App("main.py", lifespan=ready, middleware=[Middleware(Assets)])

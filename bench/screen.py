@@ -14,7 +14,7 @@ from pathlib import Path
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
-PAINTED = "document.querySelector('[data-testid=stMetricValue], [data-testid=stDataFrame] canvas') !== null"
+PAINTED = "document.querySelector('.st-key-totals strong, [data-testid=stDataFrame] canvas') !== null"
 HEADING = "document.querySelector('[data-testid=stHeading]')?.innerText.startsWith({!r})"
 AXIS = "document.querySelector('.js-plotly-plot')?._fullLayout?.scene?.xaxis?.title?.text.startsWith({!r})"
 PAGES = ("Surface", "Term structure", "Heston", "Overview")

@@ -12,18 +12,16 @@ the package ``plotly`` brings along, served from this server.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
-import plotly
 import plotly.graph_objects as go
 import streamlit as st
-from streamlit.components.v1 import declare_component
+
+from app.components import library
 
 HEIGHT = 450
 NARROW = "115vw"
 """Of a scene, at most: where the page is narrow it would only have more blank above and below."""
 
-_LIBRARY = declare_component("plotly", path=Path(plotly.__file__).parent / "package_data")
 _SCRIPT = """
 const states = new WeakMap();
 let library;
@@ -32,7 +30,7 @@ function load() {
   library ??= new Promise((done, failed) => {
     const own = document.querySelector('script[src*="/static/js/"]').src;
     const script = document.createElement("script");
-    script.src = new URL("../../component/LIBRARY/plotly.min.js", own).href;
+    script.src = new URL("LIBRARY", own).href;
     script.onload = () => done(window.Plotly);
     script.onerror = () => failed(new Error("Plotly could not be loaded"));
     document.head.append(script);
@@ -100,7 +98,7 @@ _mount = st.components.v2.component(
     "figure",
     html='<div class="periscope-figure" role="figure"></div>',
     css=".periscope-figure:fullscreen { background: var(--st-background-color); }",
-    js=_SCRIPT.replace("LIBRARY", _LIBRARY.name),
+    js=_SCRIPT.replace("LIBRARY", library.NAME),
     isolate_styles=False,
 )
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 from pathlib import Path
 
 import httpx
+import plotly
 import pytest
 import streamlit as st
 from starlette.responses import PlainTextResponse
 
 from app import cache, screen
+from app.components import library
 from app.queries import StoreUnavailableError
 from tests.conftest import PROJECT
 
@@ -32,6 +35,12 @@ def test_files_of_the_client_are_whole_and_may_be_kept_for_ever():
         assert first.content == second.content == path.read_bytes()
         assert "javascript" in first.headers["content-type"]
         assert "immutable" in first.headers["cache-control"]
+
+
+def test_plotly_is_served_beside_them():
+    (answer,) = asyncio.run(asked(f"/static/js/{library.NAME}"))
+    assert answer.content == library.FILE.read_bytes()
+    assert plotly.__version__ in library.NAME
 
 
 @pytest.mark.parametrize(
@@ -56,7 +65,7 @@ def test_every_page_is_imported_before_readers_come():
     assert len(PAGES) == 9
 
 
-def test_a_store_that_does_not_answer_keeps_nobody_from_the_pages(monkeypatch, caplog):
+def test_a_store_that_does_not_answer_keeps_neither_pages_nor_their_speed(monkeypatch, caplog):
     def refuse():
         raise StoreUnavailableError("the store is down")
 
@@ -66,5 +75,10 @@ def test_a_store_that_does_not_answer_keeps_nobody_from_the_pages(monkeypatch, c
         async with screen.ready(None):
             pass
 
-    asyncio.run(opened())
-    assert "the store is down" in caplog.text
+    frozen = gc.get_freeze_count()
+    try:
+        asyncio.run(opened())
+        assert "the store is down" in caplog.text
+        assert gc.get_freeze_count() > max(frozen, 100_000)
+    finally:
+        gc.unfreeze()

@@ -15,7 +15,7 @@ from app.queries import Queries
 from app.views.overview import data
 from app.views.overview.columns import COLUMNS
 
-FILTER, STATUS = "find", "status"
+FILTER, STATUS, TOTALS = "find", "status", "totals"
 ALL = "all"
 
 
@@ -31,9 +31,10 @@ def _page(queries: Queries, scope: Scope) -> None:
     if rows.empty:
         absence.nothing("Nothing was known then. Choose a later time, or now.")
         return
-    with st.container(horizontal=True):
+    # Not as metrics: the browser has text at once, and loads everything else first.
+    with st.container(horizontal=True, key=TOTALS):
         for label, value, note in data.totals(rows):
-            st.metric(label, value, help=note, width=158)
+            st.markdown(f":gray[:small[{label}]]  \n**{value}**", help=note, width=158)
     shown = _filtered(rows)
     if shown.empty:
         absence.nothing("No underlying fits the filter.")
