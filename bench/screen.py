@@ -93,6 +93,8 @@ def screen(url: str, symbol: str, times: int) -> None:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         first, page = [], None
         for _ in range(times):
+            if page is not None:
+                page.context.close()
             page = browser.new_context(viewport={"width": 1280, "height": 1350}).new_page()
             page.set_default_timeout(60_000)
             first.append(timed(lambda page=page: (page.goto(url), page.wait_for_function(PAINTED))))
