@@ -76,14 +76,13 @@ def _import_pages() -> None:
 def _read_ahead() -> None:
     """Read what an opened page would; what fails here is told on the page."""
     from app import cache
-    from app.components.absence import EXPECTED
 
     try:
         queries = cache.queries().of_one_moment()
         queries.board()
         for symbol in queries.symbols()[:1]:
             queries.surface(symbol, coordinate="delta", points=41)
-    except EXPECTED as error:
+    except Exception as error:
         _log.warning("nothing could be read ahead: %s", error)
     # Streamlit collects garbage whenever a page was drawn, and meanwhile nothing else of this process runs: a
     # third of a second long, unless it may leave out what is imported by now.
