@@ -14,7 +14,6 @@ from typing import Any, Self
 from dagster._serdes import ConfigurableClassData
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.utils import create_pg_engine
-from sqlalchemy import Engine
 
 KEPT, MORE, RECYCLE_SECONDS = 4, 16, 3600
 """Connections that a process keeps, more of them at need, and how old one may become."""
@@ -42,7 +41,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
 
 
 @cache
-def _engine(url: str) -> Engine:
+def _engine(url: str) -> Any:
     """Return this process's engine of a database: Dagster makes instances at will and closes no engine."""
     engine = create_pg_engine(
         url,

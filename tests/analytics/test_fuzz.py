@@ -34,6 +34,7 @@ NOT_FUZZED = {
     "market.parse_occ": "texts; test_market has its own properties",
     "calibration.tangents": "a fitted slice's derivatives; takes no number from outside",
     "calibration.thin": "steps of fit_surface, on what `band` has checked",
+    "calibration.result.assembled": "takes what a fit returned",
     "calibration.slice.grid_for": "a step of fit_surface, on what `band` has checked",
     "calibration.slice.fit_band": "a step of fit_surface, on what `band` has checked",
     "calibration.slice.absent": "a result without numbers",
