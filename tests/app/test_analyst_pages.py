@@ -25,7 +25,7 @@ from tests.conftest import emptied
 
 NIGHTLY = os.environ.get("PERISCOPE_NIGHTLY") == "1"
 PERMALINKS = 50 if NIGHTLY else 5
-EXPIRIES = ("2026-04-17T13:30:00Z", "2026-06-19T13:30:00Z")
+EXPIRIES = ("2026-04-17T13:30:00Z", "2026-06-18T13:30:00Z")
 
 
 @pytest.fixture(scope="module")
