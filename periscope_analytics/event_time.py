@@ -293,8 +293,8 @@ class Passage:
             object.__setattr__(self, each.name, column)
             if column.shape != self.tau.shape or column.ndim != 1:
                 raise ValueError(f"{each.name}: expected as many numbers as tau has, got {column.shape}")
-        steps = np.diff(self.tau, prepend=0.0)
-        if self.tau.size == 1 or not np.all(np.isfinite(self.tau) & (steps >= 0.0)) or np.any(steps[:1]):
+        falls = np.any(self.tau[1:] < self.tau[:-1])
+        if self.tau.size == 1 or falls or np.any(self.tau[:1]) or not np.isfinite(self.tau).all():
             raise ValueError("tau: expected at least two years, the first 0, none before the one before it")
 
     def even(self, tau: ArrayLike, expiries: ArrayLike) -> Floats:

@@ -175,9 +175,12 @@ def test_an_event_of_an_expirys_instant_is_the_expirys():
     assert float(moved.pace(end[1], end)) == pytest.approx(0.5)
 
 
-@pytest.mark.parametrize(("tau", "named"), [([0.0], "tau"), ([0.1, 0.2], "tau"), ([0.0, 0.2, 0.1], "tau")])
-def test_points_that_are_no_passage_are_refused(tau, named):
-    with pytest.raises(ValueError, match=named):
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "tau", [[0.0], [0.1, 0.2], [0.0, 0.2, 0.1], [0.0, np.inf, np.inf], [0.0, np.nan, 1.0], [np.inf, np.inf]]
+)
+def test_points_that_are_no_passage_are_refused(tau):
+    with pytest.raises(ValueError, match="tau"):
         Passage(*[np.array(tau)] * 4)
     with pytest.raises(ValueError, match="w"):
         Passage(*[np.array([0.0, 1.0])] * 3, np.zeros(3))
