@@ -5,7 +5,7 @@ What belongs here: :class:`Calibration`, and its quick assembly. What does not: 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, make_dataclass
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -47,18 +47,14 @@ class Calibration(Generic[P]):
     n_evaluations: int
 
 
-@dataclass(slots=True, eq=False)
-class _Draft(Generic[P]):
-    """A :class:`Calibration` that can be written to: its fields, in its order."""
-
-    params: P | None
-    status: Status
-    rmse: float
-    max_error: float
-    residuals: NDArray[np.float64]
-    stderr: NDArray[np.float64]
-    n_iterations: int
-    n_evaluations: int
+_Draft: Any = make_dataclass(
+    "_Draft",
+    [(each.name, each.type) for each in fields(Calibration)],
+    bases=(Generic[P],),  # type: ignore[index]  # a base, which mypy knows in a class statement only
+    eq=False,
+    slots=True,
+)
+"""A :class:`Calibration` that can be written to: its fields, in its order."""
 
 
 def assembled(
@@ -75,7 +71,7 @@ def assembled(
 
     A frozen class sets each of its fields by a call, which takes a tenth of such a fit.
     """
-    draft: Any = _Draft(params, status, rmse, max_error, residuals, stderr, n_iterations, n_evaluations)
+    draft = _Draft(params, status, rmse, max_error, residuals, stderr, n_iterations, n_evaluations)
     draft.__class__ = Calibration
     done: Calibration[P] = draft
     return done
