@@ -1,5 +1,6 @@
 """The analyst app from outside: first paint, page switch, redraw of the surface; its queries; many sessions.
 
+First paint is that of the overview's first numbers, its totals; the table below them comes later.
 On the store of a home, against an app that runs on it (``periscope up`` or ``demo``); for ``sessions`` this
 starts an app of its own, whose process has served nobody yet:
 ``PERISCOPE_HOME=... python -m bench.screen --url http://127.0.0.1:8501 --symbol SIMX [--only sessions]``

@@ -144,7 +144,7 @@ def port_is_free(port: int) -> bool:
 
 
 def answers(service: Service) -> bool:
-    """Whether a service replies 200 on its health path; one without a port needs only to live."""
+    """Whether a service replies 200 on its health path, or listens if it has none but a port."""
     if service.port is None:
         return True
     if service.health is None:
