@@ -25,7 +25,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from app import cache, state
-from app.components import absence, freshness, incidents, keyboard, preferences
+from app.components import absence, appearance, freshness, incidents, keyboard, preferences
 from app.components.scope import Scope, choose
 from app.queries import Answer, Queries
 
@@ -61,6 +61,7 @@ def show(title: str, body: Body, *, dataset: str | None, needs_data: bool = True
         absence.unexpected(request)
     # Last, for each takes a line of the page.
     keyboard.search()
+    appearance.follow()
 
 
 def stamp(answer: Answer, scope: Scope) -> None:

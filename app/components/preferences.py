@@ -18,6 +18,7 @@ import streamlit as st
 from app import cache, state
 from app.commands import LOCAL
 from app.commands import preferences as commands
+from app.components import appearance
 from app.queries import StoreUnavailableError
 
 TIME_ZONE = "tz"
@@ -33,21 +34,6 @@ DEFAULTS: Mapping[str, str] = MappingProxyType(
 _KEPT, _UNREAD, _CHANGED = "_preferences", "_preferences_unread", "_theme_changed"
 _log = logging.getLogger("periscope.app")
 
-_APPEARANCE = """<script>
-{{
-const wanted = JSON.stringify("{name}");
-const paths = [...document.querySelectorAll("a[href]")].map((link) => new URL(link.href).pathname);
-const names = ["/", location.pathname, ...paths].map((path) => `stActiveTheme-${{path}}-v2`);
-const differs = names.some((name) => localStorage.getItem(name) !== wanted);
-names.forEach((name) => localStorage.setItem(name, wanted));
-if (differs && sessionStorage.getItem("periscopeTheme") !== wanted) {{
-  sessionStorage.setItem("periscopeTheme", wanted);
-  location.reload();
-}}
-}}
-</script>"""
-"""Streamlit's own place for the reader's choice, by path; it is read when the page loads."""
-
 
 def begin() -> None:
     """Take the time zone from the URL or what is kept, and ask the browser for the appearance."""
@@ -55,7 +41,7 @@ def begin() -> None:
         st.session_state.pop(_KEPT, None)
     state.seed(TIME_ZONE, kept(TIME_ZONE), allowed=TIME_ZONES, quiet=True)
     if kept(THEME) != DEFAULTS[THEME] or st.session_state.get(_CHANGED):
-        appear(kept(THEME))
+        appearance.choose(kept(THEME))
 
 
 def kept(name: str) -> str:
@@ -92,16 +78,6 @@ def _read() -> dict[str, object]:
 def zone() -> ZoneInfo:
     """Return the time zone in which market times are shown beside UTC."""
     return ZoneInfo(st.session_state.get(TIME_ZONE, NEW_YORK))
-
-
-def look() -> str:
-    """Return the appearance of figures, ``light`` or ``dark``: that of the page around them."""
-    return "dark" if st.context.theme.type == "dark" else "light"
-
-
-def appear(theme: str) -> None:
-    """Ask the browser to show all pages in an appearance, as its menu does."""
-    st.html(_APPEARANCE.format(name=theme.capitalize()), unsafe_allow_javascript=True)
 
 
 def ordered(symbols: Sequence[str]) -> list[str]:

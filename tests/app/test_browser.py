@@ -21,6 +21,7 @@ from PIL import Image
 from app.components.clock import stamp
 from app.queries import Queries
 from app.queries.times import rfc3339
+from periscope_assets.charts.theme import DARK, LIGHT
 from periscope_assets.store.postgres import PostgresStore
 from periscope_assets.transforms.surfaces.served import fitted_rows
 from tests.app import market
@@ -44,6 +45,7 @@ FLAGS = [
 ]
 PATIENCE = 120_000
 PLOTS = "document.querySelectorAll('.js-plotly-plot')"
+LETTERS = f"Array.from({PLOTS}).map((each) => each._fullLayout?.font.color)"
 SURFACE = f"{PLOTS}[0]"
 SCENE = f"{SURFACE}?._fullLayout?.scene?._scene"
 CAMERA = f"Object.values({SCENE}?.getCamera().eye ?? {{}}).map(each => each.toFixed(6)).join()"
@@ -196,12 +198,23 @@ def test_a_page_is_drawn_light_and_dark_wide_and_narrow(visit, tmp_path_factory,
     assert page.evaluate(WIDTH) <= 1280
     page.emulate_media(color_scheme="dark")
     page.wait_for_function(f"{GROUND} !== {light!r}")
+    page.wait_for_function(f"{LETTERS}.every((each) => each === '{DARK.text}')")
     settle(page)
     page.screenshot(path=str(folder / f"{name}-dark.png"), full_page=True)
     page.set_viewport_size({"width": 390, "height": 844})
     page.wait_for_function(f"{WIDTH} <= 390")
     settle(page)
     page.screenshot(path=str(folder / f"{name}-narrow.png"))
+    assert page.errors == []
+
+
+def test_figures_follow_a_page_that_turns_dark_and_light_again(visit):
+    page = visit("/surface?symbol=SIMX")
+    page.wait_for_function(DRAWN)
+    settle(page)
+    for scheme, look in (("dark", DARK), ("light", LIGHT), ("dark", DARK)):
+        page.emulate_media(color_scheme=scheme)
+        page.wait_for_function(f"{LETTERS}.length === 2 && {LETTERS}.every((each) => each === '{look.text}')")
     assert page.errors == []
 
 

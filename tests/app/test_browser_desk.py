@@ -15,6 +15,7 @@ import pytest
 from app.queries import Queries
 from app.queries.strategy import build_strategy
 from app.views.strategy import legs
+from periscope_assets.charts.theme import DARK
 from periscope_assets.settings import Settings
 from periscope_assets.store.connect import open_lake
 from periscope_assets.store.people import People
@@ -138,8 +139,8 @@ def test_the_page_is_drawn_and_readable_light_and_dark_wide_and_narrow(visit, tm
     assert page.evaluate(CONTRAST) == []
     light = page.evaluate(GROUND)
     page.emulate_media(color_scheme="dark")
-    page.reload()
     page.wait_for_function(f"{GROUND} !== {light!r}")
+    page.wait_for_function(f"{shared.LETTERS}.every((each) => each === '{DARK.text}')")
     _settle(page)
     _keep_picture(page, tmp_path_factory, f"{name}-dark")
     assert page.evaluate(CONTRAST) == []

@@ -13,7 +13,7 @@ import streamlit as st
 
 from app import cache
 from app.components import absence, chart, export, frame
-from app.components.preferences import look
+from app.components.appearance import look
 from app.components.scope import Scope
 from app.queries import Queries
 from app.queries.health import health

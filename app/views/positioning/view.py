@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app.components import absence, chart, export, frame
-from app.components.preferences import look
+from app.components.appearance import look
 from app.components.scope import Scope
 from app.queries import Answer, Queries
 from app.queries.positioning import positioning

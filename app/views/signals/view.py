@@ -13,7 +13,7 @@ import streamlit as st
 from app import cache
 from app.commands import LOCAL, DeniedError, signals
 from app.components import absence, chart, clock, export, frame
-from app.components.preferences import look
+from app.components.appearance import look
 from app.components.scope import Scope
 from app.queries import Answer, NotPublishedError, Queries, StoreUnavailableError
 from app.views.signals import columns, data, plot, setup

@@ -9,8 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from app.components import absence, chart, frame
+from app.components.appearance import look
 from app.components.clock import market_time
-from app.components.preferences import look, zone
+from app.components.preferences import zone
 from app.components.scope import Scope
 from app.queries import Answer, Queries
 from app.queries.times import rfc3339
