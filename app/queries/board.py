@@ -95,11 +95,13 @@ def _status(quotes: LedgerEntry | None, surface: LedgerEntry | None, tried: Ledg
 
 def _figures(reader: Reader, skews: list[LedgerEntry]) -> dict[tuple[int, float], dict[str, object]]:
     """Return the figures at constant maturities, by publication and days."""
-    frame = reader.history(skews, SKEW, ("basis", "tenor_days", *_FIGURES)) if skews else pd.DataFrame()
+    if not skews:
+        return {}
+    frame = reader.history(skews, SKEW, ("basis", "tenor_days", *_FIGURES))
+    wanted = (frame["basis"] == "constant_maturity") & frame["tenor_days"].isin([TENOR_DAYS, FAR_TENOR_DAYS])
     return {
         (int(row["publication_id"]), float(row["tenor_days"])): {name: row[name] for name in _FIGURES}
-        for row in frame.to_dict("records")
-        if row["basis"] == "constant_maturity"
+        for row in frame[wanted].to_dict("records")
     }
 
 

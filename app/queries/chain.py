@@ -5,7 +5,6 @@ What belongs here: joins of published frames. What does not: reading the store, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date, datetime
 
 import numpy as np
@@ -37,10 +36,17 @@ def join_quotes(quotes: pd.DataFrame, vols: pd.DataFrame | None) -> pd.DataFrame
     if vols is None:
         joined = quotes.assign(status="not_computed")
     else:
-        extra = [name for name in vols.columns if name == "contract" or name not in quotes.columns]
-        joined = quotes.merge(vols[extra], on="contract", how="left", validate="one_to_one")
+        joined = _beside(quotes, vols)
         joined["status"] = joined["status"].where(joined["status"].notna(), "not_computed")
     return joined.sort_values(["expiry_at", "strike", "is_call", "contract"], ignore_index=True)
+
+
+def _beside(quotes: pd.DataFrame, vols: pd.DataFrame) -> pd.DataFrame:
+    extra = [name for name in vols.columns if name not in quotes.columns]
+    # As it is where every quote has a row of vols: both come in the order of contracts.
+    if quotes["contract"].equals(vols["contract"]):
+        return pd.concat([quotes, vols[extra]], axis=1)
+    return quotes.merge(vols[["contract", *extra]], on="contract", how="left", validate="one_to_one")
 
 
 def unpack_rejected(quarantined: pd.DataFrame, vols: pd.DataFrame | None) -> pd.DataFrame:
@@ -85,10 +91,10 @@ def _settles(expiry: object, clock: object) -> datetime | None:
 
 def _moneyness(frame: pd.DataFrame, vols: pd.DataFrame | None) -> pd.Series:
     absent = pd.Series(np.nan, index=frame.index)
-    if vols is None or vols.empty:
+    if vols is None or vols.empty or frame.empty:
         return absent
-    forwards: Mapping[object, float] = vols.groupby("expiry_at")["forward"].first().to_dict()
-    forward = frame["expiry_at"].map(forwards).astype("float64")
+    forwards = vols[["expiry_at", "forward"]].dropna().drop_duplicates("expiry_at")
+    forward = frame["expiry_at"].map(forwards.set_index("expiry_at")["forward"]).astype("float64")
     known = (forward > 0) & (frame["strike"] > 0)
     return absent.where(~known, np.log(frame["strike"].where(known) / forward.where(known)))
 

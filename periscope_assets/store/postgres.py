@@ -336,7 +336,7 @@ class PostgresStore(Sessions):
             "deciding": [*statuses, WITHDRAWN],
             **series.parameters(only or {}),
         }
-        query = series.query(table, columns, tuple(only or ()), has_timescale=self._has_timescale)
+        query = series.query(table, tuple(columns), tuple(only or ()), has_timescale=self._has_timescale)
         rows = self._fetch(query, parameters, binary=True)
         purged = [row for row in rows if row[2] is not None]
         if purged:

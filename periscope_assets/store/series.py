@@ -7,6 +7,7 @@ reads of one snapshot (``postgres``).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import pandas as pd
@@ -41,17 +42,18 @@ ORDER BY kept.as_of, {key}
 """
 
 
+@lru_cache(maxsize=64)
 def query(
-    table: str, columns: Sequence[str] = (), only: Sequence[str] = (), *, has_timescale: bool
+    table: str, columns: tuple[str, ...] = (), only: tuple[str, ...] = (), *, has_timescale: bool
 ) -> sql.Composed:
     """Return the query of a table's history; its rows begin with bucket, `as_of` and `purged_at`.
 
     Parameters
     ----------
     table : str
-    columns : sequence of str
+    columns : tuple of str
         Of the rows, beside `publication_id` and `as_of`; all if empty.
-    only : sequence of str
+    only : tuple of str
         Columns that must equal one of :func:`parameters`.
     has_timescale : bool
     """
