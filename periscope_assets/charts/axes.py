@@ -53,11 +53,13 @@ def coordinate(name: str) -> Coordinate:
     return COORDINATES[name]
 
 
-def tenor_ticks(least: float, greatest: float) -> tuple[list[int], list[str]]:
-    """Return the ticks of a logarithmic axis of days that lie between two tenors, with their names."""
-    chosen = [
-        (days, name)
-        for days, name in zip(TENOR_DAYS, TENOR_NAMES, strict=True)
-        if 0.9 * least <= days <= 1.1 * greatest
-    ]
+def tenor_ticks(least: float, greatest: float, *, apart: float = 1.0) -> tuple[list[int], list[str]]:
+    """Return the ticks of a logarithmic axis of days that lie between two tenors, with their names.
+
+    Each is at least `apart` times the one before it.
+    """
+    chosen: list[tuple[int, str]] = []
+    for days, name in zip(TENOR_DAYS, TENOR_NAMES, strict=True):
+        if 0.9 * least <= days <= 1.1 * greatest and (not chosen or days >= apart * chosen[-1][0]):
+            chosen.append((days, name))
     return [days for days, _ in chosen], [name for _, name in chosen]

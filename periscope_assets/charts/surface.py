@@ -178,7 +178,7 @@ def _ribs(x: Floats, days: Floats, vols: Floats, colours: Theme) -> go.Scatter3d
 
 
 def _scene(axis: Coordinate, days: Floats) -> dict[str, object]:
-    ticks, names = tenor_ticks(float(days.min()), float(days.max()))
+    ticks, names = tenor_ticks(float(days.min()), float(days.max()), apart=2.5)
     return {
         "xaxis": {
             "title": {"text": axis.brief},

@@ -9,6 +9,7 @@ from app.queries.chain import join_quotes, unpack_rejected
 from app.queries.surface import surface_grid_points
 from app.views.term.columns import table
 from periscope_assets.charts import Shade, smile, smile_png, surface_3d, term_structure
+from periscope_assets.charts.axes import tenor_ticks
 from periscope_assets.charts.theme import DARK, LIGHT
 from tests.app import market
 
@@ -65,6 +66,13 @@ def test_surface_has_a_row_for_each_expiry_and_named_axes(grid, x, look):
     assert figure.layout.scene.xaxis.title.text
     assert figure.layout.uirevision == "SPX"
     assert figure.layout.scene.uirevision == "SPX"
+
+
+@pytest.mark.parametrize(("apart", "names"), [(1.0, "2d 1w 2w 1m 2m 3m 6m 1y"), (2.5, "2d 1w 1m 3m 1y")])
+def test_tenors_of_an_axis_stand_apart(apart, names):
+    days, named = tenor_ticks(2.01, 364.0, apart=apart)
+    assert " ".join(named) == names
+    assert days[:2] == [2, 7]
 
 
 def test_a_figure_may_be_changed_and_others_of_its_look_stay(grid):
