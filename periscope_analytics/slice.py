@@ -113,7 +113,8 @@ class Law(NamedTuple):
     put, call : ndarray
         Control points of undiscounted prices in units of the forward.
     inverse, gain : ndarray
-        1/b of the share of a step that led here, and its gain in price over the law before.
+        1/b of the share of a step that led here, 0 at both ends of the grid, and its gain in price over the
+        law before.
     """
 
     mass: Floats
@@ -188,7 +189,7 @@ class SliceParams:
         """Mass after the share of the step alone, 1/b of it, and its gain in price."""
         shape = geometry(self.grid)
         before = self.base()[0]
-        mass, inverse, gain = np.empty_like(before), np.empty_like(before), np.empty_like(before)
+        mass, inverse, gain = np.empty_like(before), np.zeros_like(before), np.empty_like(before)
         kernel.take_step(
             shape.grid, np.array(self.knots), np.array(self.values), shape.x / self.scale,
             self.scale**2, self.fraction, before, inverse, gain, mass,
