@@ -10,7 +10,7 @@ log-moneyness there is no calendar arbitrage (Gatheral, Jacquier 2014, section 2
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -97,10 +97,7 @@ def certify_served(surface: ServedSurface) -> ServedCertificate:
         Free where nothing was counted, masses and means are one within 1e-6 and wings have slopes of at most
         2.
     """
-    slices = surface.slices
-    ends = WING * slices[0].grid.k_min, WING * slices[0].grid.k_max
-    grid = certificate_grid(slices, STRIKES)
-    grid = np.concatenate([[ends[0]], grid[(grid > ends[0]) & (grid < ends[1])], [ends[1]]])
+    slices, grid = surface.slices, _strikes(surface.slices)
     found = _examined(surface, grid)
     steps = np.diff(found.variance, axis=0)
     left, right = (float(found.variance[:, i].max() / abs(grid[i])) for i in (0, -1))
@@ -122,6 +119,18 @@ def certify_served(surface: ServedSurface) -> ServedCertificate:
         second_mode=max(map(second_mode, slices)),
         g_by_slice=found.g.min(axis=1),
     )
+
+
+def _strikes(slices: Sequence[SliceParams]) -> Floats:
+    """Return at least as many log-moneynesses as `STRIKES`, between those where the law's grid is trusted."""
+    low, high = WING * slices[0].grid.k_min, WING * slices[0].grid.k_max
+    number = STRIKES
+    while True:
+        grid = certificate_grid(slices, number)
+        inside = grid[(grid > low) & (grid < high)]
+        if inside.size >= STRIKES - 2:
+            return np.concatenate([[low], inside, [high]])
+        number = -(-number * STRIKES // inside.size)
 
 
 def second_mode(params: SliceParams) -> float:

@@ -77,6 +77,10 @@ def test_a_backfill_of_one_universe_survives_a_kill_of_the_daemon(room):
     assert all(value.endswith("|sim-coins") for value in ends)
 
 
+ELEMENTS = "document.querySelectorAll('*').length"
+PLOTTED = ("n_quotes", "n_used", "inside_share", "median_rmse_bps", "min_g", "age_minutes", "seconds")
+
+
 @pytest.mark.browser
 def test_pages_look_right(room, tmp_path):
     if not CHROMIUM.exists():
@@ -101,6 +105,28 @@ def test_pages_look_right(room, tmp_path):
         for name, (path, text) in pages.items():
             page.goto(f"{room.dagster}{path}")
             page.get_by_text(text).first.wait_for()
-            page.screenshot(path=kept / f"{name}.png")
+            _keep_picture(page, kept / f"{name}.png")
+        page.goto(f"{room.dagster}/assets/vol_surface?view=overview")
+        page.get_by_text("Plots", exact=True).click()
+        # By partition, Dagster plots the latest hundred only; the first of this name is a tab.
+        page.get_by_text("Events", exact=True).last.click()
+        page.locator("canvas").first.scroll_into_view_if_needed()
+        _keep_picture(page, kept / "plots.png")
+        assert page.locator("canvas").count() >= len(PLOTTED)
+        for name in PLOTTED:
+            assert page.get_by_text(name, exact=True).count() >= 1, name
         browser.close()
-    assert {each.stem for each in kept.glob("*.png")} >= set(pages)
+    assert {each.stem for each in kept.glob("*.png")} == {*pages, "plots"}
+
+
+def _keep_picture(page, path: Path) -> None:
+    """Keep a picture of a page once nothing is added to it any more; times on it go on."""
+    page.wait_for_load_state("networkidle")
+    sizes = [-1, page.evaluate(ELEMENTS)]
+
+    def at_rest() -> bool:
+        sizes.append(page.evaluate(ELEMENTS))
+        return sizes[-1] == sizes[-2] == sizes[-3]
+
+    assert wait_until(at_rest, PATIENCE, every=0.5)
+    page.screenshot(path=path)
