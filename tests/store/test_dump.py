@@ -37,7 +37,7 @@ def everything(url):
         rows = {
             name: sorted(map(str, connection.execute(f"SELECT * FROM periscope.{name}"))) for (name,) in names
         }
-        return rows, connection.execute(dump._SEQUENCES, ["periscope"]).fetchall()
+        return rows, sorted(connection.execute(dump._SEQUENCES, ["periscope"]).fetchall())
 
 
 def test_a_backup_comes_back_whole(any_store, any_url, tmp_path):
